@@ -1,0 +1,135 @@
+#include <poll.h>
+#include <signal.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "base/child_process.h"
+
+namespace regrow {
+namespace {
+
+constexpr size_t kLineLimit = size_t{1} << 20;
+constexpr size_t kStderrTail = 4096;
+
+}  // namespace
+
+struct ChildRun::Impl {
+    ChildProcess child;
+    OnLine on_line;
+    OnExit on_exit;
+    std::string line;
+    std::string stderr_tail;
+    bool timed_out = false;
+    bool done = false;
+    FdWatch exit_watch;
+    FdWatch stdout_watch;
+    FdWatch stderr_watch;
+    Timer deadline;
+
+    void killGroup() const { ::kill(-child.pid, SIGKILL); }
+
+    // False at end of file.
+    bool readSome(int fd, std::string_view& chunk, char (&buffer)[65536]) {
+        const ssize_t n = ::read(fd, buffer, sizeof buffer);
+        chunk = n > 0 ? std::string_view(buffer, static_cast<size_t>(n)) : std::string_view();
+        return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+    }
+
+    void readStdout() {
+        char buffer[65536];
+        std::string_view chunk;
+        if (!readSome(child.stdout_pipe.get(), chunk, buffer)) return stdout_watch.cancel();
+        while (!chunk.empty()) {
+            const auto newline = chunk.find('\n');
+            const auto part = chunk.substr(0, newline);
+            if (line.size() < kLineLimit) line.append(part.substr(0, kLineLimit - line.size()));
+            if (newline == std::string_view::npos) return;
+            chunk.remove_prefix(newline + 1);
+            if (on_line) on_line(line);
+            line.clear();
+        }
+    }
+
+    void readStderr() {
+        char buffer[65536];
+        std::string_view chunk;
+        if (!readSome(child.stderr_pipe.get(), chunk, buffer)) return stderr_watch.cancel();
+        stderr_tail.append(chunk);
+        if (stderr_tail.size() > kStderrTail) stderr_tail.erase(0, stderr_tail.size() - kStderrTail);
+    }
+
+    // What was written before the exit is still in the pipes; a grandchild may hold them open, so read what is there only.
+    void drain() {
+        char buffer[65536];
+        ssize_t n = 0;
+        while ((n = ::read(child.stdout_pipe.get(), buffer, sizeof buffer)) > 0) {
+            std::string_view chunk(buffer, static_cast<size_t>(n));
+            for (auto newline = chunk.find('\n'); newline != std::string_view::npos; newline = chunk.find('\n')) {
+                line.append(chunk.substr(0, newline));
+                if (on_line) on_line(line);
+                line.clear();
+                chunk.remove_prefix(newline + 1);
+            }
+            line.append(chunk);
+        }
+        if (!line.empty() && on_line) on_line(line);
+        while ((n = ::read(child.stderr_pipe.get(), buffer, sizeof buffer)) > 0) stderr_tail.append(buffer, static_cast<size_t>(n));
+        if (stderr_tail.size() > kStderrTail) stderr_tail.erase(0, stderr_tail.size() - kStderrTail);
+    }
+
+    void finish() {
+        const auto status = reap(child.pid);
+        if (!status) return;
+        done = true;
+        killGroup();  // whatever it started and left behind
+        exit_watch.cancel();
+        stdout_watch.cancel();
+        stderr_watch.cancel();
+        deadline.cancel();
+        drain();
+        Outcome outcome{*status, std::move(stderr_tail)};
+        outcome.status.timed_out = timed_out;
+        auto callback = std::move(on_exit);
+        callback(std::move(outcome));  // may destroy *this
+    }
+};
+
+ChildRun::ChildRun(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+ChildRun::~ChildRun() {
+    if (impl_->done) return;
+    impl_->killGroup();
+    ::kill(impl_->child.pid, SIGKILL);  // in case it had not reached setsid yet
+    // SIGKILL ends it within a millisecond unless it hangs in the kernel; then init reaps it after us.
+    pollfd ended{impl_->child.pidfd.get(), POLLIN, 0};
+    ::poll(&ended, 1, 100);
+    reap(impl_->child.pid);
+}
+
+Result<std::unique_ptr<ChildRun>> ChildRun::start(EventLoop& loop, SpawnOptions options, Duration deadline,
+                                                  OnLine on_line, OnExit on_exit) {
+    options.new_session = true;
+    options.die_with_parent = true;
+    options.pipe_stdout = true;
+    options.pipe_stderr = true;
+    auto impl = std::make_unique<Impl>();
+    REGROW_TRY(impl->child, spawn(options));
+    auto* raw = impl.get();
+    impl->on_line = std::move(on_line);
+    impl->on_exit = std::move(on_exit);
+    impl->exit_watch = FdWatch(loop, raw->child.pidfd.get(), EV_READ, [raw](short) { raw->finish(); });
+    impl->stdout_watch = FdWatch(loop, raw->child.stdout_pipe.get(), EV_READ, [raw](short) { raw->readStdout(); });
+    impl->stderr_watch = FdWatch(loop, raw->child.stderr_pipe.get(), EV_READ, [raw](short) { raw->readStderr(); });
+    impl->deadline = Timer(loop, [raw] {
+        raw->timed_out = true;
+        raw->killGroup();
+    });
+    impl->deadline.after(deadline);
+    return std::unique_ptr<ChildRun>(new ChildRun(std::move(impl)));
+}
+
+void ChildRun::extend(Duration deadline) { impl_->deadline.after(deadline); }
+pid_t ChildRun::pid() const { return impl_->child.pid; }
+
+}  // namespace regrow
