@@ -1,0 +1,72 @@
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "base/address.h"
+#include "base/http/head.h"
+#include "proxy/http/head_writer.h"
+#include "proxy/http/trust.h"
+
+// Heads are written anew from parsed fields, never passed on as bytes: what we understood is what
+// the other side gets. Pure, any thread, no allocation. See README.md for what is removed, added
+// and refused, and why.
+namespace regrow::proxy {
+
+// What is said about a client, computed once per connection. 64 bytes of text hold any address.
+class ClientIdentity {
+  public:
+    ClientIdentity() = default;
+    ClientIdentity(const Address& peer, bool tls, const ProxyTrust& trust);
+
+    std::string_view ip() const {
+        return {ip_.data(), ip_size_};
+    }  // "192.0.2.1", "2001:db8::1", "unknown" (unix)
+    bool ipv6() const { return ipv6_; }
+    bool trusted() const { return trusted_; }
+    std::string_view scheme() const { return tls_ ? "https" : "http"; }
+
+  private:
+    std::array<char, 48> ip_{};
+    uint8_t ip_size_ = 0;
+    bool ipv6_ = false;
+    bool trusted_ = false;
+    bool tls_ = false;
+};
+
+// The request as it goes to a backend: HTTP/1.1, origin-form, our framing, our forwarding fields.
+// `fallback_host` is sent as Host when an HTTP/1.0 client gave none. Check out.full(): 16 KiB plus
+// the received head's size always suffices. Expect: 100-continue is passed on when `pass_expect`
+// (the body has not been read yet); else the client was answered by us.
+struct RequestForward {
+    std::string_view fallback_host;
+    bool pass_expect = false;
+};
+void writeRequestHead(HeadWriter& out, const http::RequestHead& head, const ClientIdentity& client,
+                      const RequestForward& how);
+
+// The response as it goes to the client.
+struct ResponseForward {
+    http::Method method = http::Method::get;       // of the request
+    http::Version client = http::Version::http11;  // what the client speaks
+    bool keep_alive =
+        true;  // may the client use this connection again; false adds Connection: close
+    std::string_view date;  // IMF-fixdate, used when the backend sent none
+};
+// How the body goes to the client: as it came, but chunked becomes until_close for HTTP/1.0
+// clients, and until_close becomes chunked for HTTP/1.1 clients (so that an ended response is told
+// from a broken one). keep_alive must be false for until_close.
+http::Body downstreamBody(const http::ResponseHead& head, http::Method method,
+                          http::Version client);
+void writeResponseHead(HeadWriter& out, const http::ResponseHead& head, const ResponseForward& how);
+
+// Chunk framing for bodies forwarded chunked: writes "SIZE\r\n"; the payload and "\r\n" follow.
+// kLastChunk ends a body without trailers.
+inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
+inline constexpr std::string_view kChunkEnd = "\r\n";
+inline constexpr size_t kChunkHeadBytes = 18;
+void writeChunkHead(HeadWriter& out, uint64_t payload_bytes);
+// "0\r\n", the trailers that may travel on (BodyStep::trailers), "\r\n".
+void writeLastChunk(HeadWriter& out, std::string_view trailers);
+
+}  // namespace regrow::proxy

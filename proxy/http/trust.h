@@ -1,0 +1,36 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/address.h"
+#include "base/result.h"
+
+namespace regrow::proxy {
+
+// Which peers may tell us who the client was. Immutable once built, shared by all workers; asked
+// once per connection.
+class ProxyTrust {
+  public:
+    ProxyTrust() = default;  // trusts nobody
+    // "10.0.0.0/8", "2001:db8::/32", "192.0.2.1" (one address), "unix" (peers on a unix socket).
+    // Bits set beyond the prefix are an error: they are a slip of the pen, and which half was meant
+    // is unknowable.
+    static Result<ProxyTrust> parse(const std::vector<std::string>& cidrs);
+
+    bool trusts(const Address& peer) const;
+
+  private:
+    struct Network {
+        std::array<uint8_t, 16> prefix{};  // IPv4 as ::ffff:a.b.c.d
+        int bits = 0;                      // of the 128
+    };
+    static Result<Network> parseNetwork(const std::string& text);
+
+    std::vector<Network> networks_;
+    bool unix_peers_ = false;
+};
+
+}  // namespace regrow::proxy
