@@ -8,13 +8,22 @@
 #include <utility>
 #include <vector>
 
-// What a snapshot knows about one name in the tree. Values only; made by the walk, completed by the capture,
-// kept in the manifest, turned back into files by the restore.
+// What a snapshot knows about one name in the tree. Values only; made by the walk, completed by the
+// capture, kept in the manifest, turned back into files by the restore.
 namespace regrow::backup {
 
-enum class EntryType : uint8_t { regular, directory, symlink, fifo, socket, block_device, char_device };
+enum class EntryType : uint8_t {
+    regular,
+    directory,
+    symlink,
+    fifo,
+    socket,
+    block_device,
+    char_device
+};
 
-// How the content was read and how it should be chunked: page files (databases) get fixed aligned blocks.
+// How the content was read and how it should be chunked: page files (databases) get fixed aligned
+// blocks.
 enum class ContentKind : uint8_t { plain, pages, sqlite };
 
 // Keyed identity of a chunk's plain bytes (HMAC-SHA-256 under a subkey that never rotates).
@@ -46,14 +55,17 @@ struct Entry {
     std::string user;  // names as known where it was captured; empty when unknown
     std::string group;
     TimeStamp mtime;
-    uint64_t size = 0;                                          // regular files; apparent size
-    uint64_t device = 0;                                        // st_rdev of device nodes
-    std::string target;                                         // of a symlink
-    std::vector<std::pair<std::string, std::string>> xattrs;    // name, value; sorted by name; ACLs and capabilities are among them
-    uint64_t link_group = 0;                                    // not 0: entries with the same number are one inode
+    uint64_t size = 0;    // regular files; apparent size
+    uint64_t device = 0;  // st_rdev of device nodes
+    std::string target;   // of a symlink
+    std::vector<std::pair<std::string, std::string>>
+        xattrs;               // name, value; sorted by name; ACLs and capabilities are among them
+    uint64_t link_group = 0;  // not 0: entries with the same number are one inode
     ContentKind kind = ContentKind::plain;
-    bool changed_while_read = false;  // size or mtime differed after the read: content may be of no single instant
-    // For the next incremental: content is taken from the parent when all three are equal (and size is).
+    bool changed_while_read =
+        false;  // size or mtime differed after the read: content may be of no single instant
+    // For the next incremental: content is taken from the parent when all three are equal (and size
+    // is).
     TimeStamp ctime;
     uint64_t inode = 0;
     std::vector<Piece> pieces;  // ascending by file_offset, not overlapping
