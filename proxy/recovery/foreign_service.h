@@ -1,0 +1,34 @@
+#pragma once
+
+#include "base/event_loop.h"
+#include "conf/config.h"
+#include "proxy/recovery/operation.h"
+
+// Services under somebody else's supervisor (systemd, docker, a script), through the operator's
+// actions. Only `status` is believed: exit 0 = running, 1 to 125 = not running (systemctl says 3),
+// anything else (a signal, no answer, 126 and 127: no such program) = nobody knows. Control loop
+// only.
+namespace regrow::recovery {
+
+struct ActionLimits {
+    Duration action = std::chrono::seconds(30);  // one action
+    Duration settle = std::chrono::seconds(30);  // until `status` agrees
+    Duration every = std::chrono::milliseconds(200);
+};
+
+// Runs `start`, then asks `status` until it says running. Without `status` the action's exit 0 is
+// all there is.
+Handle startForeign(EventLoop& loop, const std::string& server, const conf::Service& service,
+                    std::vector<std::string> environment, ActionLimits limits,
+                    OnDone<std::string> on_done);
+// Runs `stop`, then asks `status` until it says not running, whatever `stop` returned. Without
+// `status` always an error (Code::unavailable): a stop that returns 0 proves nothing.
+Handle stopForeign(EventLoop& loop, const std::string& server, const conf::Service& service,
+                   std::vector<std::string> environment, ActionLimits limits,
+                   OnDone<std::string> on_done);
+// True: running.
+Handle foreignStatus(EventLoop& loop, const std::string& server, const conf::Service& service,
+                     std::vector<std::string> environment, ActionLimits limits,
+                     OnDone<bool> on_done);
+
+}  // namespace regrow::recovery
