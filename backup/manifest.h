@@ -21,6 +21,7 @@ enum SnapshotFlag : uint32_t {
     kIncomplete = 1,  // something could not be read: see problems
     kRescue = 2,      // taken from a dead server's disk
     kExact = 4,       // one instant: a barrier held, or a frozen copy was read
+    kSuspicious = 8,  // most of its parent's files were gone: held back, never chosen automatically
 };
 
 // A manifest node in a pack: tree part, index of parts, or list of pieces.
