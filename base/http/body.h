@@ -67,16 +67,16 @@ class BodyDecoder {
         failed
     };
 
-    BodyStep framing(std::string_view input);
-    BodyStep readTrailers(std::string_view input, size_t before);
-    Flaw takeFramingByte(unsigned char c);
-    void endOfSize();
+    BodyStep takePayload(std::string_view input, size_t framing);
+    BodyStep takeTrailers(std::string_view input, size_t framing);
+    BodyStep refuse(Flaw flaw);
+    Flaw takeFramingByte(char c);
+    Flaw takeSizeByte(char c);
 
     uint64_t remaining_ = 0;
     LineScanner scanner_;
     uint8_t digits_ = 0;
     Flaw flaw_ = Flaw::none;
-    bool counted_ends_body_ = true;
     State state_ = State::done;
 };
 

@@ -15,6 +15,7 @@ enum class Flaw : uint8_t {
     bad_target,
     bad_path,
     bad_version,
+    unsupported_version,
     bad_status,  // first line
     obs_fold,
     bad_field_name,
