@@ -42,9 +42,16 @@ RecoveryState begin(std::string id, std::string pool, std::string backend, std::
 StepResult step(const RecoveryState& state, const Event& event, const Context& context,
                 Instant now);
 
-// The commands that were under way when the proxy died: the same ones, with the same steps.
-// Terminal states give end_recovery (and the after hook) again.
-std::vector<Command> resume(const RecoveryState& state, const Context& context);
+// After a crash of the proxy: the commands that were under way, the same ones with the same steps.
+// Deadlines get at least half of their full length back, because the work starts again. Terminal
+// states give end_recovery (and the after hook) again.
+StepResult resume(const RecoveryState& state, const Context& context, Instant now);
+
+// What restore takes: the newest by (epoch, number) that is proven, complete, unsuspicious and not
+// in `tried`; with `wanted`, that one or none.
+std::optional<SnapshotRef> chooseSnapshot(const std::vector<SnapshotRef>& candidates,
+                                          const std::vector<std::string>& tried,
+                                          const std::string& wanted);
 
 // When step() wants a Tick at the latest; nothing for terminal states.
 std::optional<Instant> wakeAt(const RecoveryState& state);

@@ -89,10 +89,10 @@ enum class Action {
                     // | StartFailed
     watch_checks,  // → ChecksGood once, ChecksBad at any time after, until the recovery leaves warm
     stop_replacement,  // → ReplacementStopped | StopFailed
-    publish_serving,  // assignment {spare, epoch, lineage} durable, then to the workers, warming →
-                      // WorkersAcknowledged
-    release_held,         // at a bounded rate → HeldReleased
-    ramp,                 // slow start → RampDone
+    publish_serving,   // assignment {spare, epoch, lineage} durable, then to the workers, warming →
+                       // WorkersAcknowledged
+    release_held,      // at a bounded rate → HeldReleased
+    ramp,              // slow start → RampDone
     take_first_snapshot,  // of the new lineage, then read back → SnapshotTaken | SnapshotFailed
     reinstate_old,        // assignment back to `old_server` at `epoch`, then to the workers →
                           // WorkersAcknowledged
@@ -142,7 +142,7 @@ struct BackendDied {  // one more piece of evidence against `server`
 };
 struct Confirmed {
     std::string text;
-};                    // by somebody else's rule: enough evidence
+};  // by somebody else's rule: enough evidence
 struct Recovered {};  // `rise` good checks of the old server
 struct Requested {
     std::string actor;
@@ -369,7 +369,8 @@ struct RecoveryState {
     std::optional<Instant> retry_at;  // held, protect: next look
     Duration backoff{};
 
-    Instant died_at{};
+    Instant down_since{};  // first death
+    Instant died_at{};     // of `old_server`
     WallTime died_wall{};
     std::vector<std::string> evidence;  // in order of arrival, at most 16
     uint32_t evidence_kinds = 0;        // bit per EvidenceKind
@@ -378,7 +379,10 @@ struct RecoveryState {
     bool data_gone = false;
     bool restarted = false;  // in place, by this recovery
     bool approved = false;
-    bool requested = false;  // by an operator; the server may have been healthy
+    bool gate_passed = false;  // the budget counts from here
+    bool cancelling = false;   // waits for the replacement's process to stop
+    bool up_again = false;     // good checks came while it is held down for flapping
+    bool requested = false;    // by an operator; the server may have been healthy
     std::string wanted_snapshot;
     std::string approver;
 
