@@ -11,8 +11,8 @@ namespace regrow::conf {
 // One thing wrong with a configuration, at a place a person can jump to.
 struct Problem {
     std::string file;
-    int line = 0;    // 1-based; 0 when it is about the file as a whole
-    int column = 0;  // 1-based
+    int line = 0;         // 1-based; 0 when it is about the file as a whole
+    int column = 0;       // 1-based
     std::string message;  // what is wrong, what was meant, what to do
 
     std::string text() const;  // "file:line:column: message"
@@ -20,7 +20,8 @@ struct Problem {
 
 // Everything that is wrong, at once. A Config only when nothing is.
 std::expected<Config, std::vector<Problem>> load(const std::string& path);
-std::expected<Config, std::vector<Problem>> parse(const std::string& yaml, const std::string& file_name);
+std::expected<Config, std::vector<Problem>> parse(const std::string& yaml,
+                                                  const std::string& file_name);
 
 // The whole tree of keys with their default values as commented YAML (regrow config defaults).
 std::string defaultsText();

@@ -1,0 +1,103 @@
+#include <algorithm>
+
+#include "conf/sections.h"
+
+namespace regrow::conf {
+namespace {
+
+DataKind readData(const Reader& reader) {
+    std::string data = "own";
+    reader.get("data", data);
+    return data == "own" ? DataKind::own : data == "replica" ? DataKind::replica : DataKind::none;
+}
+
+Balance readBalance(const Reader& reader) {
+    std::string balance = "least_requests";
+    // `hash: {on: …}` is the one balancer written as a map.
+    const Node* node = reader.value("balance");
+    if (node && node->kind == NodeKind::map && node->find("hash")) {
+        reader.complain("balance",
+                        "'hash' is not available in this version of regrow; write round_robin or "
+                        "least_requests");
+        return Balance::least_requests;
+    }
+    reader.get("balance", balance);
+    return balance == "round_robin" ? Balance::round_robin : Balance::least_requests;
+}
+
+std::vector<Check> readChecks(const Reader& reader) {
+    std::vector<Check> checks;
+    if (reader.has("check"))
+        for (const auto& check : reader.sections("check")) checks.push_back(readCheck(check));
+    if (checks.empty()) checks.emplace_back();  // absent, or the word tcp
+    return checks;
+}
+
+Observe readObserve(const Reader& reader) {
+    Observe observe;
+    observe.on = !reader.isWord("observe");
+    if (const auto section = reader.section("observe"))
+        section->get("errors_in_a_row", observe.errors_in_a_row);
+    return observe;
+}
+
+Retry readRetry(const Reader& reader) {
+    Retry retry;
+    reader.get("attempts", retry.attempts);
+    reader.get("budget", retry.budget);
+    if (reader.has("on")) {
+        std::vector<std::string> on;
+        reader.get("on", on);
+        const auto named = [&](std::string_view word) {
+            return std::find(on.begin(), on.end(), word) != on.end();
+        };
+        retry.unsent = named("unsent");
+        retry.no_answer = named("no_answer");
+        retry.on_503 = named("503");
+        retry.on_5xx = named("5xx");
+    }
+    return retry;
+}
+
+Hold readHold(const Reader& reader) {
+    Hold hold;
+    hold.on = !reader.isWord("hold");
+    if (const auto section = reader.section("hold")) {
+        section->get("wait", hold.wait);
+        section->get("requests", hold.requests);
+    }
+    return hold;
+}
+
+PoolTimeouts readTimeouts(const Reader& reader) {
+    PoolTimeouts timeouts;
+    reader.get("connect", timeouts.connect);
+    reader.get("first_byte", timeouts.first_byte);
+    reader.get("idle", timeouts.idle);
+    return timeouts;
+}
+
+}  // namespace
+
+Pool readPool(const std::string& name, const Reader& reader) {
+    Pool pool;
+    pool.name = name;
+    pool.data = readData(reader);
+    pool.balance = readBalance(reader);
+    pool.checks = readChecks(reader);
+    pool.observe = readObserve(reader);
+    if (const auto retry = reader.section("retry")) pool.retry = readRetry(*retry);
+    if (const auto timeouts = reader.section("timeouts")) pool.timeouts = readTimeouts(*timeouts);
+    pool.hold = readHold(reader);
+    reader.get("slow_start", pool.slow_start);
+    if (reader.isWord("slow_start")) pool.slow_start = Duration{};
+    for (const auto& backend : reader.sections("backends"))
+        pool.backends.push_back(readBackend(backend));
+    for (const auto& spare : reader.sections("spares")) pool.spares.push_back(readSpare(spare));
+    if (const auto backup = reader.section("backup")) pool.backup = readBackup(*backup);
+    if (const auto recovery = reader.section("recovery")) pool.recovery = readRecovery(*recovery);
+    pool.recovery.warm_ramp = pool.slow_start;
+    return pool;
+}
+
+}  // namespace regrow::conf

@@ -1,0 +1,12 @@
+#include "conf/validate.h"
+
+namespace regrow::conf {
+
+void validate(const Config& config, const Node& root, Problems& problems) {
+    validateListeners(config, root, problems);
+    validateServers(config, root, problems);
+    validateBackups(config, root, problems);
+    validatePaths(config, root, problems);
+}
+
+}  // namespace regrow::conf
