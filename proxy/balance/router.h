@@ -40,8 +40,10 @@ class Router {
     // The prefixes of one host (or of "*"), sorted.
     class Prefixes {
       public:
-        void add(const std::string& prefix, uint32_t rule);
-        void seal();
+        void add(std::string prefix, uint32_t rule) {
+            entries_.push_back({std::move(prefix), rule});
+        }
+        void seal();                                  // after the last add()
         uint32_t first(std::string_view path) const;  // the earliest rule that matches, or kNone
 
       private:

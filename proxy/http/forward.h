@@ -1,6 +1,7 @@
 #pragma once
 
-#include <optional>
+#include <array>
+#include <cstdint>
 #include <string_view>
 
 #include "base/address.h"
@@ -41,6 +42,7 @@ class ClientIdentity {
 struct RequestForward {
     std::string_view fallback_host;
     bool pass_expect = false;
+    std::string_view via_name = "regrow";  // a token
 };
 void writeRequestHead(HeadWriter& out, const http::RequestHead& head, const ClientIdentity& client,
                       const RequestForward& how);
@@ -52,6 +54,7 @@ struct ResponseForward {
     bool keep_alive =
         true;  // may the client use this connection again; false adds Connection: close
     std::string_view date;  // IMF-fixdate, used when the backend sent none
+    std::string_view via_name = "regrow";
 };
 // How the body goes to the client: as it came, but chunked becomes until_close for HTTP/1.0
 // clients, and until_close becomes chunked for HTTP/1.1 clients (so that an ended response is told

@@ -1,0 +1,22 @@
+#include "proxy/balance/balancer.h"
+
+#include "proxy/balance/least_requests.h"
+#include "proxy/balance/round_robin.h"
+
+namespace regrow {
+
+std::unique_ptr<Balancer> makeBalancer(conf::Balance kind, uint32_t rotation) {
+    if (kind == conf::Balance::round_robin) return std::make_unique<RoundRobin>(rotation);
+    return std::make_unique<LeastRequests>(rotation);
+}
+
+uint64_t inFlight(const BackendView& backend) {
+    return backend.stats->sum(&BackendShard::in_flight);
+}
+
+bool hasRoom(const BackendView& backend) {
+    return backend.max_connections <= 0 ||
+           inFlight(backend) < static_cast<uint64_t>(backend.max_connections);
+}
+
+}  // namespace regrow

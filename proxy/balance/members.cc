@@ -1,0 +1,105 @@
+#include "proxy/balance/members.h"
+
+#include <algorithm>
+#include <unordered_map>
+
+namespace regrow {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr double kRampFloor =
+    0.1;  // a share too small to notice would prove nothing about the server
+constexpr Duration kRampStep = 50ms;
+constexpr double kMaxTotal = 1 << 29;  // credits stay within twice the total: fits in 32 bits
+constexpr double kFinest = 1000;       // parts of a weight of one
+
+bool ramping(const BackendView& b, Instant now) {
+    return b.ramp > Duration::zero() && now < b.ramp_from + b.ramp;
+}
+
+double rampFactor(const BackendView& b, Instant now) {
+    if (!ramping(b, now)) return 1.0;
+    const double share =
+        now <= b.ramp_from ? 0.0 : toSeconds(now - b.ramp_from) / toSeconds(b.ramp);
+    return std::max(kRampFloor, share);
+}
+
+}  // namespace
+
+void Members::update(const PoolView& pool, Instant now, uint32_t rotation) {
+    std::unordered_map<uint32_t, int32_t> credit_of;
+    for (size_t i = 0; i < slots_.size(); ++i) credit_of[slots_[i]] = credits_[i];
+    const bool first = pool_ == nullptr;
+
+    pool_ = &pool;
+    places_.clear(), slots_.clear(), credits_.clear();
+    double sum = 0;
+    for (uint32_t i = 0; i < pool.backends.size(); ++i) {
+        const BackendView& b = pool.backends[i];
+        if (!b.accepting || b.weight <= 0) continue;
+        places_.push_back(i);
+        slots_.push_back(b.slot);
+        credits_.push_back(credit_of[b.slot]);
+        sum += b.weight;
+    }
+    scale_ = std::min(kFinest, kMaxTotal / std::max(sum, 1.0));
+    weigh(now);
+    for (int32_t& credit : credits_) credit = std::clamp(credit, -total_, total_);
+    for (uint32_t i = 0; first && !places_.empty() && i < rotation % places_.size(); ++i)
+        settle(richest());
+}
+
+void Members::weigh(Instant now) {
+    weights_.resize(places_.size());
+    total_ = 0;
+    next_refresh_ = Instant::max();
+    for (size_t i = 0; i < places_.size(); ++i) {
+        const BackendView& b = backend(i);
+        const double scaled = rampFactor(b, now) * b.weight * scale_;
+        weights_[i] = static_cast<int32_t>(std::max(scaled, 1.0));
+        total_ += weights_[i];
+        if (ramping(b, now)) next_refresh_ = now + kRampStep;
+    }
+}
+
+// Two passes, so that the compiler does the first four at a time.
+size_t Members::richest() const {
+    int32_t most = INT32_MIN;
+    for (size_t i = 0; i < credits_.size(); ++i) most = std::max(most, credits_[i] + weights_[i]);
+    size_t i = 0;
+    while (credits_[i] + weights_[i] != most) ++i;
+    return i;
+}
+
+void Members::settle(size_t chosen) {
+    for (size_t i = 0; i < credits_.size(); ++i) credits_[i] += weights_[i];
+    credits_[chosen] -= total_;
+}
+
+size_t Members::turnAmong(std::span<const uint32_t> among) {
+    size_t best = among.front();
+    int32_t sum = 0;
+    for (const uint32_t i : among) {
+        credits_[i] += weights_[i];
+        sum += weights_[i];
+        if (credits_[i] > credits_[best]) best = i;
+    }
+    credits_[best] -= sum;
+    return best;
+}
+
+size_t Members::turnAmongEligible(const Tried& tried) {
+    size_t best = size();
+    int32_t sum = 0;
+    for (size_t i = 0; i < size(); ++i) {
+        if (!eligible(i, tried)) continue;
+        credits_[i] += weights_[i];
+        sum += weights_[i];
+        if (best == size() || credits_[i] > credits_[best]) best = i;
+    }
+    if (best != size()) credits_[best] -= sum;
+    return best;
+}
+
+}  // namespace regrow

@@ -1,0 +1,19 @@
+#include "proxy/balance/round_robin.h"
+
+namespace regrow {
+
+const BackendView* RoundRobin::pick(Instant now, const Tried& tried) {
+    if (members_.size() == 0) return nullptr;
+    members_.refresh(now);
+    size_t chosen = members_.richest();
+    if (members_.eligible(chosen, tried)) {
+        members_.settle(chosen);
+    } else {
+        // Rare: who may not be chosen now is not credited either, or it would be owed a burst
+        // later.
+        chosen = members_.turnAmongEligible(tried);
+    }
+    return chosen == members_.size() ? nullptr : &members_.backend(chosen);
+}
+
+}  // namespace regrow
