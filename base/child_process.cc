@@ -110,7 +110,6 @@ void say(const char* text) { [[maybe_unused]] const ssize_t n = ::write(2, text,
         say(": ");
         say(why ? why : "unknown error");
         say("\n");
-        ::_exit(127);
     }
     [[maybe_unused]] const ssize_t n = ::write(plan.error_fd, &error, sizeof error);
     ::_exit(127);
@@ -209,6 +208,8 @@ Result<ChildProcess> spawn(const SpawnOptions& options) {
         }
     } else {
         child.gate = std::move(gate.write);
+        setNonBlocking(error.read.get());
+        child.exec_status = std::move(error.read);
     }
     if (options.pipe_stdout) setNonBlocking(out.read.get()), child.stdout_pipe = std::move(out.read);
     if (options.pipe_stderr) setNonBlocking(err.read.get()), child.stderr_pipe = std::move(err.read);

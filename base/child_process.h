@@ -26,6 +26,7 @@ struct SpawnOptions {
     bool pipe_stderr = false;
     bool inherit_output = false;  // stdout and stderr as ours, for verbs a person started
     std::string output;           // file that both streams append to (created 0600)
+    size_t line_limit = size_t{1} << 20;  // ChildRun: longer lines are cut there
 };
 
 // Identity that survives pid reuse: start time is field 22 of /proc/PID/stat in clock ticks since boot.
@@ -42,11 +43,14 @@ struct ChildProcess {
     UniqueFd stdout_pipe;  // non-blocking, when asked for
     UniqueFd stderr_pipe;
     UniqueFd gate;
+    // Of a gated child, non-blocking: ends empty once it executes, or holds the errno (an int) of what failed.
+    UniqueFd exec_status;
 
     void release();  // lets a gated child exec
 };
 
-// Errors of exec itself (no such program, permission) are returned here, except for a gated child, which exits 127.
+// Errors of exec itself (no such program, permission) are returned here, except for a gated child: see exec_status; it also
+// says why in its output and exits 127.
 Result<ChildProcess> spawn(const SpawnOptions& options);
 
 // Nothing when no such process. Fails when /proc cannot be read.
@@ -80,7 +84,7 @@ class ChildRun {
     using OnExit = std::move_only_function<void(Outcome)>;
 
     // The run always has a session of its own and dies with us. `on_exit` is called exactly once, from the loop,
-    // never from within start(), and may destroy this ChildRun. Lines longer than 1 MiB are cut there.
+    // never from within start(), and may destroy this ChildRun. Lines longer than options.line_limit are cut there.
     static Result<std::unique_ptr<ChildRun>> start(EventLoop& loop, SpawnOptions options, Duration deadline,
                                                    OnLine on_line, OnExit on_exit);
     ~ChildRun();

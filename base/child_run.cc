@@ -9,7 +9,6 @@
 namespace regrow {
 namespace {
 
-constexpr size_t kLineLimit = size_t{1} << 20;
 constexpr size_t kStderrTail = 4096;
 
 }  // namespace
@@ -19,6 +18,7 @@ struct ChildRun::Impl {
     OnLine on_line;
     OnExit on_exit;
     std::string line;
+    size_t line_limit = 0;
     std::string stderr_tail;
     bool timed_out = false;
     bool done = false;
@@ -40,10 +40,14 @@ struct ChildRun::Impl {
         char buffer[65536];
         std::string_view chunk;
         if (!readSome(child.stdout_pipe.get(), chunk, buffer)) return stdout_watch.cancel();
+        takeLines(chunk);
+    }
+
+    void takeLines(std::string_view chunk) {
         while (!chunk.empty()) {
             const auto newline = chunk.find('\n');
             const auto part = chunk.substr(0, newline);
-            if (line.size() < kLineLimit) line.append(part.substr(0, kLineLimit - line.size()));
+            if (line.size() < line_limit) line.append(part.substr(0, line_limit - line.size()));
             if (newline == std::string_view::npos) return;
             chunk.remove_prefix(newline + 1);
             if (on_line) on_line(line);
@@ -63,16 +67,8 @@ struct ChildRun::Impl {
     void drain() {
         char buffer[65536];
         ssize_t n = 0;
-        while ((n = ::read(child.stdout_pipe.get(), buffer, sizeof buffer)) > 0) {
-            std::string_view chunk(buffer, static_cast<size_t>(n));
-            for (auto newline = chunk.find('\n'); newline != std::string_view::npos; newline = chunk.find('\n')) {
-                line.append(chunk.substr(0, newline));
-                if (on_line) on_line(line);
-                line.clear();
-                chunk.remove_prefix(newline + 1);
-            }
-            line.append(chunk);
-        }
+        while ((n = ::read(child.stdout_pipe.get(), buffer, sizeof buffer)) > 0)
+            takeLines({buffer, static_cast<size_t>(n)});
         if (!line.empty() && on_line) on_line(line);
         while ((n = ::read(child.stderr_pipe.get(), buffer, sizeof buffer)) > 0) stderr_tail.append(buffer, static_cast<size_t>(n));
         if (stderr_tail.size() > kStderrTail) stderr_tail.erase(0, stderr_tail.size() - kStderrTail);
@@ -117,6 +113,7 @@ Result<std::unique_ptr<ChildRun>> ChildRun::start(EventLoop& loop, SpawnOptions 
     REGROW_TRY(impl->child, spawn(options));
     auto* raw = impl.get();
     impl->on_line = std::move(on_line);
+    impl->line_limit = options.line_limit;
     impl->on_exit = std::move(on_exit);
     impl->exit_watch = FdWatch(loop, raw->child.pidfd.get(), EV_READ, [raw](short) { raw->finish(); });
     impl->stdout_watch = FdWatch(loop, raw->child.stdout_pipe.get(), EV_READ, [raw](short) { raw->readStdout(); });

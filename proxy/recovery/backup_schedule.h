@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -79,7 +80,6 @@ class BackupSchedule {
         bool requested_full = false;
         uint64_t running = 0;  // its ticket; 0: none
         bool disturbed = false;
-        bool running_full = false;
         Instant due{};
         Instant started{};
         std::optional<Instant> last_full;
@@ -87,6 +87,7 @@ class BackupSchedule {
         int failures = 0;
         std::string last_error;
     };
+    Due begin(const std::string& name, Backend& backend, Instant now);
     static Duration backOff(const Backend& backend);
 
     std::map<std::string, Backend> backends_;

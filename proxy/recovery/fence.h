@@ -11,10 +11,10 @@
 //
 //   supervised         its whole tree is killed until /proc shows nobody: that is proof
 //   foreign            `stop`, then `status` must say not running: that is proof
-//   a `fence` hook     runs in addition, first what it does (cutting power, moving an address) then
-//   ours; its exit 0 is proof where
-//                      there is nothing else, its failure makes the fence fail: the operator wanted
-//                      it
+//   a `fence` hook     runs at the same time (cutting power, moving an address); its exit 0 is
+//   proof also where there
+//                      is nothing else, its failure makes the fence fail: the operator wanted what
+//                      it does
 //   nothing of these   unfenced: the machine decides whether to hold or to proceed
 //
 // (The proxy itself stops sending to the old address before; that is the workers' part, not this

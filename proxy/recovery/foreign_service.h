@@ -1,5 +1,8 @@
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "base/event_loop.h"
 #include "conf/config.h"
 #include "proxy/recovery/operation.h"
@@ -10,25 +13,24 @@
 // only.
 namespace regrow::recovery {
 
-struct ActionLimits {
-    Duration action = std::chrono::seconds(30);  // one action
-    Duration settle = std::chrono::seconds(30);  // until `status` agrees
-    Duration every = std::chrono::milliseconds(200);
+struct ForeignService {
+    std::string server;  // POOL/NAME
+    conf::Service service;
+    std::vector<std::string> environment;
+    std::string
+        log;  // what `start` and all it leaves behind write to: a pipe of ours would end with us
+    Duration action_deadline = std::chrono::seconds(30);  // of one action
+    Duration settle = std::chrono::seconds(30);           // until `status` agrees
+    Duration every = std::chrono::milliseconds(200);      // between two questions
 };
 
+// All results are sentences for people.
+
 // Runs `start`, then asks `status` until it says running. Without `status` the action's exit 0 is
-// all there is.
-Handle startForeign(EventLoop& loop, const std::string& server, const conf::Service& service,
-                    std::vector<std::string> environment, ActionLimits limits,
-                    OnDone<std::string> on_done);
+// all there is. What the action leaves running stays.
+Handle startForeign(EventLoop& loop, ForeignService service, OnDone<std::string> on_done);
 // Runs `stop`, then asks `status` until it says not running, whatever `stop` returned. Without
 // `status` always an error (Code::unavailable): a stop that returns 0 proves nothing.
-Handle stopForeign(EventLoop& loop, const std::string& server, const conf::Service& service,
-                   std::vector<std::string> environment, ActionLimits limits,
-                   OnDone<std::string> on_done);
-// True: running.
-Handle foreignStatus(EventLoop& loop, const std::string& server, const conf::Service& service,
-                     std::vector<std::string> environment, ActionLimits limits,
-                     OnDone<bool> on_done);
+Handle stopForeign(EventLoop& loop, ForeignService service, OnDone<std::string> on_done);
 
 }  // namespace regrow::recovery

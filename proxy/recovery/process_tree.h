@@ -6,13 +6,14 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/child_process.h"
 #include "base/event_loop.h"
 #include "proxy/recovery/operation.h"
+#include "proxy/recovery/process_table.h"
 
 // Every process of a server, however far it went.
 //
@@ -35,21 +36,10 @@ struct TreeId {
     std::string token;  // value of REGROW_SERVER_TOKEN; empty: none
 };
 
-struct ProcessInfo {
-    pid_t pid = 0;
-    pid_t parent = 0;
-    pid_t group = 0;
-    pid_t session = 0;
-    char state = '?';  // as in /proc/PID/stat
-    uint64_t start_ticks = 0;
-    std::string name;
-    std::string text() const;  // "4711 postgres (D: waits in the kernel)"
-};
-
 // Reads /proc; costs about 20 µs a process of this machine. Any one thread.
 class ProcessTree {
   public:
-    explicit ProcessTree(TreeId id) : id_(std::move(id)) {}
+    explicit ProcessTree(TreeId id);
 
     // Those alive now, the leader first. Zombies are not alive, unless threads of theirs still run.
     const std::vector<ProcessInfo>& scan();
@@ -58,16 +48,23 @@ class ProcessTree {
     size_t signal(int signal_number) const;
     const std::vector<ProcessInfo>& members() const { return members_; }
 
+    size_t seen() const { return known_.size(); }  // distinct processes, ever
+
   private:
-    struct Table;
+    using Table = std::unordered_map<pid_t, ProcStat>;
     bool belongs(const ProcessInfo& process, const Table& table);
-    bool inKnownSession(const ProcessInfo& process, const Table& table) const;
-    bool carriesToken(const ProcessInfo& process);
+    bool ledByMember(pid_t leader, const Table& table) const;
+    bool isKnown(const ProcessInfo& process) const;
+    // The token in its environment; nothing when it has none.
+    const std::optional<std::string>& tokenOf(const ProcessInfo& process);
 
     TreeId id_;
     std::map<pid_t, uint64_t> known_;  // pid to start time, of all members ever seen
-    std::map<pid_t, uint64_t>
-        strangers_;  // looked into before: environments do not change, and reading them is dear
+    struct Token {
+        uint64_t start_ticks = 0;
+        std::optional<std::string> value;
+    };
+    std::map<pid_t, Token> tokens_;  // of those looked into: reading environments is the dear part
     std::vector<ProcessInfo> members_;
 };
 

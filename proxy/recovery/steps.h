@@ -36,6 +36,7 @@ struct Progress {
     uint64_t total_bytes = 0;
     uint64_t done_files = 0;
     uint64_t total_files = 0;
+    friend bool operator==(const Progress&, const Progress&) = default;
     double fraction() const;  // 0 to 1; by bytes, by files where there are no bytes
 };
 using OnProgress = std::move_only_function<void(const Progress&)>;

@@ -25,7 +25,8 @@
 // REGROW_SERVER_TOKEN=INSTANCE:POOL/NAME, where INSTANCE is random and kept in state_dir/instance:
 // descendants that left the session are found by it, also after we lost their leader's pid.
 //
-// Control loop only. Destroying the supervisor leaves the servers running.
+// Control loop only. Destroying the supervisor leaves the servers running; its callbacks must not
+// destroy it.
 namespace regrow::recovery {
 
 struct ServerSpec {
@@ -87,6 +88,8 @@ class Supervisor {
 
     bool running(const std::string& server) const;  // its leader, as far as pidfd has told
     std::optional<ProcessId> process(const std::string& server) const;
+    // service.log, else state_dir/logs/NAME.log: servers of two pools with one name share a file
+    // unless one has its own.
     std::string logPath(const ServerSpec& server) const;
     // The last lines, for messages and the dashboard; at most `bytes`.
     std::string logTail(const ServerSpec& server, size_t bytes = 2048) const;
