@@ -321,12 +321,12 @@ struct Context {
     bool panic = false;           // panic.h, for this backend: false for the canary
     bool budget_left = true;      // budget.h
     bool restart_allowed = true;  // budget.h: service.restart not used up within the window
-    bool unstable =
-        false;  // budget.h: it died and returned again and again; being up proves nothing
-    std::optional<Instant>
-        flapping_until;  // budget.h: hold-down after a recovery that did not last
-    bool no_traffic =
-        false;  // no request reached the backend lately, so traffic cannot be a second witness
+    // budget.h: it died and returned again and again; being up proves nothing.
+    bool unstable = false;
+    // budget.h: hold-down after a recovery that did not last.
+    std::optional<Instant> flapping_until;
+    // No request reached the backend lately, so traffic cannot be a second witness.
+    bool no_traffic = false;
     Known spare = Known::yes;  // one is free (or claimed by this recovery)
     Known proven_snapshot = Known::yes;
     uint64_t epoch_floor = 0;  // max of journal, markers and repository
@@ -353,21 +353,24 @@ struct RecoveryState {
     std::string pool;
     std::string backend;
     std::string from;  // server that filled the place when this began; the report's "from"
-    std::string
-        old_server;  // that is cut off: `from`, later a replacement that failed while warming
+    // That is cut off: `from`, later a replacement that failed while warming.
+    std::string old_server;
     uint64_t old_epoch = 0;
     uint64_t epoch = 0;   // given out by this recovery; old_epoch until fence
     std::string lineage;  // of the data this recovery makes: its id
 
     State state = State::steady;
     HeldReason held = HeldReason::none;
-    State held_from =
-        State::decide;   // where to go on when the reason ends: decide, fence or choose
-    std::string reason;  // why it is where it is, for every surface
-    Instant entered{};   // the state
+    // Where to go on when the reason ends: decide, fence or choose.
+    State held_from = State::decide;
+    std::string reason;               // why it is where it is, for every surface
+    Instant entered{};                // the state
     std::optional<Instant> deadline;  // of the state; held: next alarm
     std::optional<Instant> retry_at;  // held, protect: next look
     Duration backoff{};
+    // Last told to recovery.notify, and when to say it again.
+    HeldReason alarmed = HeldReason::none;
+    std::optional<Instant> alarm_at;
 
     Instant down_since{};  // first death
     Instant died_at{};     // of `old_server`
@@ -381,6 +384,7 @@ struct RecoveryState {
     bool approved = false;
     bool gate_passed = false;  // the budget counts from here
     bool cancelling = false;   // waits for the replacement's process to stop
+    bool ejected = false;      // suspicion ended unconfirmed: no traffic until its checks are good
     bool up_again = false;     // good checks came while it is held down for flapping
     bool requested = false;    // by an operator; the server may have been healthy
     std::string wanted_snapshot;
