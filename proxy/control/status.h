@@ -116,6 +116,7 @@ struct PoolStatus {
     std::optional<BackupStatus> backup;
     std::vector<RecoveryStatus> active;  // one a backend at most; stats shows the first as "recovery"
     std::vector<PastRecoveryStatus> recoveries;  // newest last
+    std::map<std::string, uint64_t> recovery_results;  // result -> how many ever ended so; may be left empty
 };
 
 struct ListenerStatus {
