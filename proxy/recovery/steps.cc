@@ -135,6 +135,24 @@ Result<UntouchedResult> untouchedOf(const Value& line, std::string_view what) {
     return UntouchedResult{*untouched, stringsOf(line, "reasons")};
 }
 
+Result<VerifyTreeResult> verifyTreeOf(const Value& line, std::string_view what) {
+    const auto digest = json::getString(line, "digest");
+    if (!digest || digest->empty()) return std::unexpected(misses(what, "digest"));
+    return VerifyTreeResult{*digest};
+}
+
+Result<InspectResult> inspectOf(const Value& line, std::string_view what) {
+    const auto usable = json::getBool(line, "usable");
+    if (!usable) return std::unexpected(misses(what, "usable"));
+    return InspectResult{.usable = *usable,
+                         .reason = json::getString(line, "reason").value_or(""),
+                         .backend = json::getString(line, "backend").value_or(""),
+                         .lineage = json::getString(line, "lineage").value_or(""),
+                         .epoch = json::getUint(line, "epoch").value_or(0),
+                         .ready_recovery = json::getString(line, "ready_recovery").value_or(""),
+                         .ready_epoch = json::getUint(line, "ready_epoch").value_or(0)};
+}
+
 Result<void> nothingOf(const Value& /*line*/, std::string_view /*what*/) {
     return {};
 }
@@ -238,6 +256,24 @@ Handle LocalSteps::untouched(const UntouchedRequest& request, OnDone<UntouchedRe
     return run(loop_,
                {"looking whether " + request.data + " is untouched", command.take(), limits_.brief},
                nullptr, untouchedOf, std::move(on_done));
+}
+
+Handle LocalSteps::verifyTree(const VerifyTreeRequest& request, OnProgress on_progress,
+                              OnDone<VerifyTreeResult> on_done) {
+    VerbArgs command(binary_, {"step", "verify"});
+    command.repository(request.repository)
+        .with("--name", request.name)
+        .with("--at", request.snapshot)
+        .with("--staging", request.staging);
+    return run(loop_, {"verifying " + request.staging, command.take(), limits_.silence},
+               std::move(on_progress), verifyTreeOf, std::move(on_done));
+}
+
+Handle LocalSteps::inspect(const InspectRequest& request, OnDone<InspectResult> on_done) {
+    VerbArgs command(binary_, {"step", "inspect"});
+    command.with("--data", request.data).with("--backend", request.backend);
+    return run(loop_, {"looking at " + request.data, command.take(), limits_.brief}, nullptr,
+               inspectOf, std::move(on_done));
 }
 
 Handle LocalSteps::fresh(const FreshRequest& request, OnDone<void> on_done) {

@@ -103,6 +103,31 @@ struct UntouchedResult {
     std::vector<std::string> reasons;  // what speaks against it
 };
 
+struct VerifyTreeRequest {
+    RepositoryRef repository;
+    std::string name;
+    std::string snapshot;  // id
+    std::string staging;
+};
+struct VerifyTreeResult {
+    std::string digest;  // of the tree as it was verified
+};
+
+// Whose data lies in a directory: before a spare is written to, before a restored server is started.
+struct InspectRequest {
+    std::string data;
+    std::string backend;  // POOL/NAME of the place it is wanted for
+};
+struct InspectResult {
+    bool usable = false;   // absent, empty, or marked as this backend's: may be replaced by a restore
+    std::string reason;    // why not, and what to do
+    std::string backend;   // of the marker; empty: there is none
+    std::string lineage;
+    uint64_t epoch = 0;
+    std::string ready_recovery;  // of READY; empty: never restored
+    uint64_t ready_epoch = 0;
+};
+
 struct FreshRequest {
     std::string data;
     std::string backend;
@@ -145,6 +170,9 @@ class LocalSteps {
     Handle activate(const ActivateRequest& request, OnProgress on_progress,
                     OnDone<ActivateResult> on_done);
     Handle untouched(const UntouchedRequest& request, OnDone<UntouchedResult> on_done);
+    // The exact set of files with their metadata, then the kind's own check.
+    Handle verifyTree(const VerifyTreeRequest& request, OnProgress on_progress, OnDone<VerifyTreeResult> on_done);
+    Handle inspect(const InspectRequest& request, OnDone<InspectResult> on_done);
     // Writes the first marker into data that a backend has just come up with.
     Handle fresh(const FreshRequest& request, OnDone<void> on_done);
     // Keeps retention away from a snapshot while a recovery uses it; it expires by itself.

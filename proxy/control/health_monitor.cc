@@ -1,0 +1,210 @@
+#include "proxy/control/health_monitor.h"
+
+#include <algorithm>
+
+namespace regrow::control {
+namespace {
+
+using health::EvidenceKind;
+using health::Verdict;
+
+constexpr uint32_t kMostAtOnce = 16;  // of the same observation: beyond it the verdict is long clear
+
+recovery::BackendKey keyOf(const std::string& key) {
+    const auto slash = key.find('/');
+    return {key.substr(0, slash), key.substr(slash + 1)};
+}
+
+std::optional<health::HealthEvent> eventOf(const serve::Observation& seen) {
+    using Kind = serve::Observation::Kind;
+    switch (seen.kind) {
+        case Kind::success: return health::TrafficOk{};
+        case Kind::connect_failure:
+        case Kind::reset:
+        case Kind::no_first_byte: return health::TrafficFailed{true, seen.detail};
+        case Kind::bad_answer:
+        case Kind::status_5xx: return health::TrafficFailed{false, seen.detail};
+    }
+    return std::nullopt;
+}
+
+// Slow and wrong answers move traffic; only silence speaks of death.
+std::optional<recovery::EvidenceKind> deathKind(EvidenceKind kind) {
+    switch (kind) {
+        case EvidenceKind::process_exit: return recovery::EvidenceKind::process_exit;
+        case EvidenceKind::check_no_answer: return recovery::EvidenceKind::check;
+        case EvidenceKind::traffic_no_answer: return recovery::EvidenceKind::traffic;
+        case EvidenceKind::check_bad_answer:
+        case EvidenceKind::traffic_bad_answer: return std::nullopt;
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+HealthMonitor::HealthMonitor(EventLoop& loop, Registry& registry, EventLog& events, ViewPublisher& views)
+    : loop_(loop), registry_(registry), events_(events), views_(views),
+      scheduler_(loop, [this](const std::string& key, const health::CheckResult& result) { checkDone(key, result); }) {}
+
+void HealthMonitor::configure() {
+    std::erase_if(watches_, [&](const auto& entry) {
+        if (registry_.place(entry.first)) return false;
+        scheduler_.removeTarget(entry.first.pool + "/" + entry.first.backend);
+        return true;
+    });
+    for (auto& [name, pool] : registry_.pools())
+        for (const auto& place : pool.places) {
+            const auto* const filling = registry_.filling(*place);
+            const auto known = watches_.find(place->key);
+            if (!filling || (known != watches_.end() && known->second.told)) continue;  // fenced, or a recovery watches
+            if (known == watches_.end() || known->second.server != filling->name) {
+                begin(*place, *filling);
+                continue;
+            }
+            known->second.policy = health::policyOf(pool.conf, *filling);
+            place->health = health::adapt(place->health, known->second.policy);
+            scheduler_.setTarget({place->name(), filling->address, pool.conf.checks});
+        }
+}
+
+void HealthMonitor::begin(Place& place, const conf::Server& server) {
+    auto& watch = watches_[place.key];
+    const auto& pool = registry_.poolOf(place);
+    watch.policy = health::policyOf(pool.conf, server);
+    watch.server = server.name;
+    watch.told = nullptr;
+    watch.confirmed = false;
+    place.health = health::initialState(watch.policy, loop_.now());
+    place.health_since = Wall::now();
+    scheduler_.setTarget({place.name(), server.address, pool.conf.checks});
+    scheduler_.setFast(place.name(), health::wantsFastProbe(place.health, loop_.now()));
+    armTick(place, watch);
+    views_.changed();
+}
+
+void HealthMonitor::serverStarting(Place& place) { feed(place, health::ProcessStarted{}); }
+
+// An exit is news even when the verdict was down already: a restart that did not last, a replacement that never came up.
+void HealthMonitor::serverExited(Place& place, const std::string& text) {
+    if (feed(place, health::ProcessExited{text})) return;
+    const auto it = watches_.find(place.key);
+    if (it == watches_.end()) return;
+    if (it->second.told) return it->second.told(false, text);
+    place.health_reason = text;
+    giveEvidence(place, {Verdict::down, Verdict::down, "process exited", text, EvidenceKind::process_exit});
+}
+
+void HealthMonitor::observe(const std::vector<serve::Observation>& observations) {
+    for (const auto& seen : observations) {
+        Place* const place = registry_.placeBySlot(seen.backend_slot);
+        if (!place || place->fenced || registry_.assignment(*place).epoch != seen.epoch) continue;  // of a server that was replaced
+        const auto event = eventOf(seen);
+        for (uint32_t i = 0; event && i < std::min(seen.count, kMostAtOnce); ++i) feed(*place, *event);
+    }
+}
+
+void HealthMonitor::watchReplacement(Place& place, const conf::Server& server, OnReplacement told) {
+    begin(place, server);
+    auto& watch = watches_[place.key];
+    watch.told = std::move(told);
+    feed(place, health::ProcessStarted{});
+}
+
+void HealthMonitor::stopWatching(Place& place) {
+    const auto it = watches_.find(place.key);
+    if (it == watches_.end()) return;
+    it->second.told = nullptr;
+    const auto* const filling = registry_.filling(place);
+    if (!filling) {
+        scheduler_.removeTarget(place.name());
+        watches_.erase(it);
+    } else if (filling->name != it->second.server) {
+        begin(place, *filling);
+    }
+}
+
+void HealthMonitor::serverFillsPlace(Place& place) {
+    const auto* const filling = registry_.filling(place);
+    const auto it = watches_.find(place.key);
+    if (filling && (it == watches_.end() || it->second.server != filling->name)) begin(place, *filling);
+}
+
+void HealthMonitor::checkDone(const std::string& key, const health::CheckResult& result) {
+    Place* const place = registry_.place(keyOf(key));
+    const auto it = place ? watches_.find(place->key) : watches_.end();
+    if (it == watches_.end()) return;
+    it->second.last = result;
+    feed(*place, health::CheckDone{result.check, result.outcome, result.text});
+}
+
+bool HealthMonitor::feed(Place& place, const health::HealthEvent& event) {
+    const auto it = watches_.find(place.key);
+    if (it == watches_.end()) return false;
+    auto result = health::step(place.health, it->second.policy, event, loop_.now());
+    place.health = std::move(result.state);
+    scheduler_.setFast(place.name(), health::wantsFastProbe(place.health, loop_.now()));
+    if (result.check_now) scheduler_.checkNow(place.name());
+    armTick(place, it->second);
+    if (result.transition) onTransition(place, it->second, *result.transition);
+    const auto again = watches_.find(place.key);  // the hooks may have ended the watch
+    if (again != watches_.end()) lookForDeath(place, again->second);
+    return result.transition.has_value();
+}
+
+void HealthMonitor::onTransition(Place& place, Watch& watch, const health::Transition& transition) {
+    place.health_since = Wall::now();
+    place.health_reason = transition.reason + (transition.evidence.empty() ? "" : ": " + transition.evidence);
+    events_.add(place.key.pool, place.key.backend, "health",
+                (watch.told ? "replacement " + watch.server + " is " : "") + std::string(health::name(transition.to)) + " (was " +
+                    std::string(health::name(transition.from)) + "): " + place.health_reason,
+                {{"server", watch.server}, {"from", std::string(health::name(transition.from))},
+                 {"to", std::string(health::name(transition.to))}, {"evidence", transition.evidence}});
+    views_.changed();
+    if (transition.to == Verdict::up) {
+        watch.confirmed = false;
+        if (watch.told) return watch.told(true, place.health_reason);
+        return hooks_.up(place);
+    }
+    if (watch.told) return watch.told(false, place.health_reason);
+    if (transition.from == Verdict::up) hooks_.down(place);
+    giveEvidence(place, transition);
+}
+
+void HealthMonitor::giveEvidence(Place& place, const health::Transition& transition) {
+    const auto kind = deathKind(transition.kind);
+    if (!kind) return;
+    const auto now = loop_.now();
+    recovery::BackendDied death;
+    death.kind = *kind;
+    death.text = place.health_reason;
+    death.proof = transition.kind == EvidenceKind::process_exit;
+    death.server = watches_[place.key].server;
+    death.died_at = death.proof || place.health.no_answer_since == Instant{} ? now : place.health.no_answer_since;
+    death.died_wall = Wall::now() - std::chrono::duration_cast<Wall::duration>(now - death.died_at);
+    hooks_.died(place, std::move(death));
+}
+
+// What health itself calls enough: several unanswered checks, and traffic that agrees or is silent for twice as long.
+void HealthMonitor::lookForDeath(Place& place, Watch& watch) {
+    if (watch.told || watch.confirmed || place.health.verdict == Verdict::up) return;
+    const auto death = health::confirmedDead(place.health, watch.policy, loop_.now());
+    if (!death) return;
+    watch.confirmed = true;
+    if (!death->proof) hooks_.confirmed(place, death->text);
+}
+
+void HealthMonitor::armTick(Place& place, Watch& watch) {
+    const auto wake = health::wakeAt(place.health, watch.policy);
+    if (!wake) return watch.tick.cancel();
+    watch.tick = Timer(loop_, [this, key = place.key] {
+        if (Place* const found = registry_.place(key)) feed(*found, health::Tick{});
+    });
+    watch.tick.after(std::max<Duration>(*wake - loop_.now(), std::chrono::milliseconds(1)));
+}
+
+std::optional<health::CheckResult> HealthMonitor::lastCheck(const Place& place) const {
+    const auto it = watches_.find(place.key);
+    return it == watches_.end() ? std::nullopt : it->second.last;
+}
+
+}  // namespace regrow::control
