@@ -1,0 +1,20 @@
+#include "health/checker.h"
+
+#include "health/command_checker.h"
+#include "health/http_checker.h"
+#include "health/tcp_checker.h"
+
+namespace regrow::health {
+
+std::unique_ptr<Checker> makeChecker(EventLoop& loop, const Address& address,
+                                     const conf::Check& check) {
+    switch (check.kind) {
+        case conf::CheckKind::http: return std::make_unique<HttpChecker>(loop, address, check);
+        case conf::CheckKind::command:
+            return std::make_unique<CommandChecker>(loop, address, check);
+        case conf::CheckKind::tcp: break;
+    }
+    return std::make_unique<TcpChecker>(loop, address, check.timeout);
+}
+
+}  // namespace regrow::health

@@ -1,0 +1,120 @@
+#include "health/http_checker.h"
+
+#include <fmt/core.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace regrow::health {
+namespace {
+
+constexpr size_t kHeadLimit = 16 * 1024;  // bytes
+constexpr int kInterimLimit = 8;
+constexpr size_t kDrainLimit = 64 * 1024;                      // bytes of body
+constexpr Duration kPatience = std::chrono::milliseconds(50);  // for the rest of the body
+
+std::string hostOf(const Address& address, const conf::Check& check) {
+    if (!check.http_host.empty()) return check.http_host;
+    return address.isUnix() ? "localhost" : address.text();
+}
+
+}  // namespace
+
+HttpChecker::HttpChecker(EventLoop& loop, const Address& address, const conf::Check& check)
+    : Probe(loop, address, check.timeout),
+      loop_(loop),
+      request_(fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: regrow-check\r\nAccept: "
+                           "*/*\r\nConnection: close\r\n\r\n",
+                           check.http_path, hostOf(address, check))),
+      expect_low_(check.expect_low),
+      expect_high_(check.expect_high) {}
+
+void HttpChecker::connected() {
+    send();
+}
+
+void HttpChecker::ready() {
+    if (sent_ < request_.size())
+        send();
+    else if (judged_)
+        drain();
+    else
+        receive();
+}
+
+void HttpChecker::send() {
+    const ssize_t n = ::send(fd(), request_.data() + sent_, request_.size() - sent_, MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN && errno != EINTR) return finishErrno(errno, "sending");
+    if (n > 0) sent_ += static_cast<size_t>(n);
+    await(sent_ < request_.size() ? Wait::write : Wait::read);
+}
+
+void HttpChecker::receive() {
+    char buffer[4096];
+    const ssize_t n = ::recv(fd(), buffer, sizeof buffer, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    if (n < 0) return finishErrno(errno, "receiving");
+    if (n == 0) return closed();
+    received_.append(buffer, static_cast<size_t>(n));
+    parse();
+}
+
+void HttpChecker::closed() {
+    if (!heard())
+        finish(Outcome::no_answer, "connection closed without a byte");
+    else
+        finish(
+            Outcome::bad_answer,
+            fmt::format("connection closed within the answer's head ({} bytes)", received_.size()));
+}
+
+// 1xx answers come before the one that counts; 101 was not asked for and counts as it is.
+void HttpChecker::parse() {
+    while (true) {
+        const auto parsed = parser_.parse(received_, head_, {.head_bytes = kHeadLimit});
+        if (parsed.outcome == http::Outcome::error)
+            return finish(Outcome::bad_answer,
+                          fmt::format("not HTTP: {}", http::textOf(parsed.flaw)));
+        if (parsed.outcome == http::Outcome::need_more) break;
+        if (!head_.interim()) return judge(parsed.bytes);
+        received_.erase(0, parsed.bytes);
+        parser_.reset();
+        if (++interim_ > kInterimLimit)
+            return finish(Outcome::bad_answer, "more than 8 interim answers");
+    }
+}
+
+void HttpChecker::judge(size_t head_bytes) {
+    const int status = head_.status;
+    const bool good = status >= expect_low_ && status <= expect_high_;
+    const auto expected = expect_low_ == expect_high_
+                              ? fmt::format("{}", expect_low_)
+                              : fmt::format("{}-{}", expect_low_, expect_high_);
+    outcome_ = good ? Outcome::pass : Outcome::bad_answer;
+    text_ = good ? fmt::format("HTTP {}", status)
+                 : fmt::format("HTTP {}, expected {}", status, expected);
+    const auto body = head_.bodyFor(http::Method::get);
+    const size_t here = received_.size() - head_bytes;
+    drain_ = body.kind == http::BodyKind::none     ? 0
+             : body.kind == http::BodyKind::length ? std::min<uint64_t>(body.length, kDrainLimit)
+                                                   : kDrainLimit;
+    if (here >= drain_) return finish(outcome_, text_);
+    drain_ -= here;
+    judged_ = true;
+    patience_ = Timer(loop_, [this] { finish(outcome_, text_); });
+    patience_.after(kPatience);
+}
+
+// Nobody reads the body; but a server that is still sending it when we close would log an error for
+// each check.
+void HttpChecker::drain() {
+    char buffer[4096];
+    const ssize_t n = ::recv(fd(), buffer, sizeof buffer, 0);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
+    const bool over = n <= 0 || static_cast<size_t>(n) >= drain_;
+    if (over) return finish(outcome_, text_);
+    drain_ -= static_cast<size_t>(n);
+}
+
+}  // namespace regrow::health
