@@ -15,8 +15,9 @@
 namespace regrow::backup {
 
 using Digest = std::array<uint8_t, 32>;
-using PackId = Digest;      // SHA-256 of a pack's bytes as stored; its name
-using SnapshotId = Digest;  // SHA-256 of a snapshot object's bytes as stored
+using PackId = Digest;  // SHA-256 of a pack's bytes as stored; its name
+using SnapshotId =
+    Digest;  // SHA-256 of a snapshot's sealed header as stored, which names its tree's hash
 
 inline std::string_view bytesOf(const Digest& d) {
     return {reinterpret_cast<const char*>(d.data()), d.size()};

@@ -31,6 +31,9 @@ class FrameReader {
     // The bytes of a piece, its id checked. One frame is kept, so pieces asked for in frame order
     // cost one read.
     Result<std::string> piece(const Piece& piece) const;
+    // Any bytes within a frame, through the same kept frames; ids are the caller's business.
+    Result<std::string> bytesAt(uint32_t pack, uint32_t number, uint32_t offset,
+                                uint32_t length) const;
 
   private:
     struct Cache;

@@ -24,15 +24,6 @@ enum SnapshotFlag : uint32_t {
     kSuspicious = 8,  // most of its parent's files were gone: held back, never chosen automatically
 };
 
-// A manifest node in a pack: tree part, index of parts, or list of pieces.
-struct NodeRef {
-    ChunkId id{};
-    uint32_t length = 0;
-    uint32_t pack = 0;  // as in Piece
-    uint32_t frame = 0;
-    uint32_t frame_offset = 0;
-};
-
 struct SnapshotHeader {
     std::string name;     // POOL/BACKEND, or any 1 to 255 bytes without control characters
     uint64_t number = 0;  // per name; grows by one with each publish. The store sets it
@@ -56,14 +47,21 @@ struct SnapshotHeader {
     uint64_t bytes = 0;                 // apparent, of regular files
     uint64_t new_bytes = 0;             // plain bytes that were not in the repository before
     uint64_t stored_bytes = 0;          // what its new packs take
-    std::vector<std::string> problems;  // the first 1000, one line each
+    std::vector<std::string> problems;  // the first kMaxProblems, one line each
     uint64_t problems_total = 0;
 
-    uint8_t root_level = 0;  // 0: root is a tree part; n: an index whose children have level n - 1
-    NodeRef root;
+    // The tree's root node follows this header in the same object. Equal ids: equal trees, to the
+    // last time stamp.
+    ChunkId tree_id{};
+    Digest tree_hash{};  // SHA-256 of the root's section as stored: the snapshot's id covers it
+                         // through this
 };
 
-constexpr size_t kMaxProblems = 1000;
+constexpr size_t kMaxProblems = 100;
+constexpr size_t kMaxProblemLength = 512;
+
+std::string encodeHeader(const SnapshotHeader& header);
+Result<SnapshotHeader> decodeHeader(std::string_view bytes);  // Code::corrupt
 
 bool validSnapshotName(std::string_view name);
 

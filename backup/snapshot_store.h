@@ -6,7 +6,6 @@
 
 #include "backup/keyring.h"
 #include "backup/manifest.h"
-#include "backup/pack_table.h"
 #include "backup/repository.h"
 
 // The snapshots of a repository: publishing one is creating its object, and that is the commit
@@ -61,10 +60,13 @@ struct Pin {
 
 class SnapshotStore {
   public:
-    SnapshotStore(Repository& repository, const Keyring& keys, PackTable& packs);
+    SnapshotStore(Repository& repository, const Keyring& keys);
 
-    // Fills in number; refuses an epoch below the newest's (Code::refused).
-    Result<Snapshot> publish(SnapshotHeader header);
+    // Fills in number and tree_hash; refuses an epoch below the newest's (Code::refused). `root`:
+    // writeTree()'s bytes.
+    Result<Snapshot> publish(SnapshotHeader header, std::string_view root);
+    // The tree's root node, its hash and seal checked.
+    Result<std::string> rootOf(const Snapshot& snapshot);
     // Takes back a snapshot this process has just published (its packs turned out to be gone).
     Result<> withdraw(const Snapshot& snapshot);
 
@@ -89,13 +91,12 @@ class SnapshotStore {
     pins();  // those not expired by `now` and those expired: the caller compares
 
   private:
-    Result<Snapshot> read(const ObjectInfo& object, std::string_view expected_folder);
-    Result<SnapshotList> readFolder(std::string_view folder);
+    Result<Snapshot> read(const ObjectInfo& object);
+    Result<SnapshotList> readObjects(const std::vector<ObjectInfo>& objects);
     Result<std::optional<Snapshot>> newestReadable(const std::vector<ObjectInfo>& objects);
 
     Repository& repository_;
     const Keyring& keys_;
-    PackTable& packs_;
 };
 
 }  // namespace regrow::backup

@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "backup/pack_table.h"
 #include "backup/repository.h"
 #include "backup/snapshot_store.h"
+#include "backup/tree.h"
 
 // An open repository: what capture, restore, verify and the verbs work with.
 //
@@ -28,7 +30,6 @@
 namespace regrow::backup {
 
 class Writer;
-class ChunkIndex;
 
 class Store {
   public:
@@ -53,7 +54,12 @@ class Store {
     // Entries in tree order (see pathLess), pieces resolved. The first form holds all of them in
     // memory.
     Result<std::vector<Entry>> tree(const Snapshot& snapshot);
-    Result<> forEachEntry(const Snapshot& snapshot, const std::function<Result<>(Entry)>& on_entry);
+    // With `on_lost` goes on past damaged parts of the tree, telling which paths are unknown.
+    Result<> forEachEntry(const Snapshot& snapshot, const std::function<Result<>(Entry)>& on_entry,
+                          const OnLost& on_lost = {});
+    // Every pack the snapshot needs, for its tree and for its content: numbers into packs(). As far
+    // as the tree can be read.
+    Result<std::set<uint32_t>> packsOf(const Snapshot& snapshot);
     // A piece whose pack is missing or damaged, from any other place its id is stored at.
     Result<std::string> findPiece(const Piece& piece);
 
@@ -62,8 +68,9 @@ class Store {
   private:
     friend class Writer;
     struct Impl;
+    Result<> walk(const Snapshot& snapshot, const std::function<Result<>(Entry)>& on_entry,
+                  const OnLost& on_lost, std::set<uint32_t>& node_packs);
     explicit Store(std::unique_ptr<Impl> impl);
-    Result<ChunkIndex*> index();  // loaded on first need, and then kept
     std::unique_ptr<Impl> impl_;
 };
 
@@ -109,6 +116,10 @@ class Writer {
     // Bytes of at most the chunker's max (2 MiB), from Chunker::next(). The piece has id and place;
     // its pack is durable after publish().
     Result<Piece> add(uint64_t file_offset, std::string_view bytes);
+    // Whether all of these (of a parent's tree) may be referred to again: their packs are there,
+    // and neither known as bad nor condemned. If not, read the file again and add() it: that is how
+    // a repository heals from live data.
+    Result<bool> stillStored(const std::vector<Piece>& pieces);
     // Finishes the packs, writes the tree, publishes. Entries in any order; each path once; parents
     // present. A writer publishes once.
     Result<Published> publish(SnapshotDraft draft, std::vector<Entry> entries);
@@ -124,9 +135,5 @@ class Writer {
     explicit Writer(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };
-
-// Tree order: '/' sorts before every other byte, so a directory is followed at once by all that is
-// in it.
-bool pathLess(std::string_view a, std::string_view b);
 
 }  // namespace regrow::backup

@@ -40,6 +40,8 @@ struct VerifyReport {
     std::vector<DamagedPack> damaged_packs;
     std::vector<DamagedSnapshot> damaged_snapshots;  // their objects cannot be read
     std::vector<SnapshotDamage> losses;
+    std::vector<std::string>
+        notes;  // harmless: index runs that could not be read and are made again
     bool ok() const { return damaged_packs.empty() && damaged_snapshots.empty() && losses.empty(); }
 };
 

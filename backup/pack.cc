@@ -1,0 +1,233 @@
+#include "backup/pack.h"
+
+#include <cassert>
+
+#include "backup/bytes.h"
+#include "base/random.h"
+
+namespace regrow::backup {
+namespace {
+
+constexpr std::string_view kMagic = "RGRWPACK";
+constexpr std::string_view kEndMagic = "RGRWPEND";
+constexpr uint8_t kVersion = 1;
+constexpr size_t kSaltSize = 16;
+constexpr size_t kMaxPackPieces = 200'000;  // keeps the footer below kMaxFooterSize
+constexpr uint8_t kFrameCompressed = 1;
+
+std::unexpected<Error> corrupt(std::string why) {
+    return fail(Code::corrupt, Source::repository, std::move(why));
+}
+
+std::string encodeHeader(const PackInfo& info) {
+    ByteWriter w;
+    w.raw(kMagic);
+    w.u8(kVersion);
+    w.raw(std::string_view("\0\0\0", 3));
+    w.u32(info.key_id);
+    w.raw(info.salt);
+    return w.take();
+}
+
+std::string associated(const Keyring& keys, const PackInfo& info) {
+    std::string aad = encodeHeader(info);
+    aad.append(reinterpret_cast<const char*>(keys.repository().data()), keys.repository().size());
+    return aad;
+}
+
+std::string withNumber(const std::string& aad, uint64_t number) {
+    ByteWriter w;
+    w.raw(aad);
+    w.u64(number);
+    return w.take();
+}
+
+std::string encodeFooter(PackKind kind, const std::vector<PackedFrame>& frames) {
+    ByteWriter w;
+    w.u8(kVersion);
+    w.u8(static_cast<uint8_t>(kind));
+    w.varint(frames.size());
+    for (const PackedFrame& f : frames) {
+        w.varint(f.span.stored);
+        w.varint(f.span.plain);
+        w.u8(f.span.compressed ? kFrameCompressed : 0);
+        w.varint(f.pieces.size());
+        for (const PackedPiece& p : f.pieces) {
+            w.raw(bytesOf(p.id));
+            w.varint(p.length);
+        }
+    }
+    return w.take();
+}
+
+PackInfo newInfo(const Keyring& keys) {
+    return {{}, keys.currentKey(), secureRandomBytes(kSaltSize)};
+}
+
+bool decodePieces(ByteReader& r, PackedFrame& frame) {
+    const uint64_t count = r.count(sizeof(ChunkId) + 1);
+    uint64_t total = 0;
+    for (uint64_t i = 0; i < count && !r.failed(); ++i) {
+        const std::string_view id = r.raw(sizeof(ChunkId));
+        const uint32_t length = r.varint32();
+        if (r.failed() || length == 0) return false;
+        frame.pieces.push_back({digestFrom(id), length});
+        total += length;
+    }
+    return !r.failed() && total == frame.span.plain;
+}
+
+}  // namespace
+
+std::string packObjectName(const PackId& id) {
+    const std::string hex = hexOf(id);
+    return "packs/" + hex.substr(0, 2) + "/" + hex;
+}
+
+Result<PackId> packIdOf(std::string_view object_name) {
+    const auto id = digestFromHex(object_name.substr(object_name.rfind('/') + 1));
+    if (!id || packObjectName(*id) != object_name)
+        return fail(Code::invalid, Source::repository,
+                    std::string(object_name) + " is not a pack's name");
+    return *id;
+}
+
+Result<FrameOpener> FrameOpener::make(const Keyring& keys, const PackInfo& info) {
+    REGROW_TRY(Sealer sealer, keys.packSealer(info.key_id, info.salt));
+    return FrameOpener(std::move(sealer), associated(keys, info));
+}
+
+Result<> FrameOpener::open(const FrameSpan& span, std::string_view stored, std::string& plain) {
+    const std::string aad = withNumber(aad_, span.number);
+    if (!span.compressed) {
+        REGROW_CHECK(sealer_.open(span.number, aad, stored, plain));
+        if (plain.size() != span.plain) return corrupt("its size is not what the table says");
+        return {};
+    }
+    REGROW_CHECK(sealer_.open(span.number, aad, stored, packed_));
+    return unpack(packed_, span.plain, plain);
+}
+
+Result<> FrameOpener::openFooter(std::string_view stored, std::string& plain) {
+    return sealer_.open(kFooterNonce, withNumber(aad_, kFooterNonce), stored, plain);
+}
+
+PackWriter::PackWriter(const Keyring& keys, PackKind kind, size_t target_size)
+    : info_(newInfo(keys)),
+      kind_(kind),
+      target_size_(target_size),
+      sealer_(*keys.packSealer(info_.key_id, info_.salt)),
+      aad_(associated(keys, info_)),
+      bytes_(encodeHeader(info_)) {}
+
+PackWriter::Place PackWriter::add(const ChunkId& id, std::string_view bytes) {
+    assert(!bytes.empty() && bytes.size() <= kMaxPieceSize);
+    const bool too_much = pending_plain_.size() + bytes.size() > kFrameTarget;
+    if (!pending_.pieces.empty() && (too_much || pending_.pieces.size() == kMaxFramePieces))
+        closeFrame();
+    const Place place{static_cast<uint32_t>(frames_.size()),
+                      static_cast<uint32_t>(pending_plain_.size())};
+    pending_.pieces.push_back({id, static_cast<uint32_t>(bytes.size())});
+    pending_plain_.append(bytes);
+    ++piece_count_;
+    return place;
+}
+
+bool PackWriter::full() const {
+    return bytes_.size() + pending_plain_.size() >= target_size_ || piece_count_ >= kMaxPackPieces;
+}
+
+void PackWriter::closeFrame() {
+    FrameSpan& span = pending_.span;
+    span.number = static_cast<uint32_t>(frames_.size());
+    span.offset = bytes_.size();
+    span.plain = static_cast<uint32_t>(pending_plain_.size());
+    span.compressed = compressor_.pack(pending_plain_, packed_);
+    sealer_.seal(span.number, withNumber(aad_, span.number),
+                 span.compressed ? packed_ : pending_plain_, bytes_);
+    span.stored = static_cast<uint32_t>(bytes_.size() - span.offset);
+    frames_.push_back(std::exchange(pending_, {}));
+    pending_plain_.clear();
+}
+
+PackWriter::Finished PackWriter::finish() {
+    if (!pending_.pieces.empty()) closeFrame();
+    const size_t footer_start = bytes_.size();
+    sealer_.seal(kFooterNonce, withNumber(aad_, kFooterNonce), encodeFooter(kind_, frames_),
+                 bytes_);
+    ByteWriter trailer;
+    trailer.u32(static_cast<uint32_t>(bytes_.size() - footer_start));
+    trailer.u32(0);
+    trailer.raw(kEndMagic);
+    bytes_.append(trailer.view());
+    info_.id = sha256(bytes_);
+    const uint64_t size = bytes_.size();
+    return {{info_, kind_, size, std::move(frames_)}, std::move(bytes_)};
+}
+
+Result<PackInfo> decodePackHeader(std::string_view bytes) {
+    ByteReader r(bytes);
+    if (r.raw(kMagic.size()) != kMagic) return corrupt("not a pack");
+    if (r.u8() != kVersion) return corrupt("the pack was written by a newer regrow, or is damaged");
+    r.raw(3);
+    PackInfo info;
+    info.key_id = r.u32();
+    info.salt = r.raw(kSaltSize);
+    if (!r.atEnd()) return corrupt("not a pack's header");
+    return info;
+}
+
+Result<PackContents> decodePackFooter(std::string_view plain, uint64_t footer_stored,
+                                      uint64_t pack_size) {
+    ByteReader r(plain);
+    if (r.u8() != kVersion) return corrupt("the pack was written by a newer regrow");
+    PackContents contents;
+    contents.size = pack_size;
+    const uint8_t kind = r.u8();
+    contents.kind = static_cast<PackKind>(kind);
+    const uint64_t count = r.count(4 + sizeof(ChunkId));
+    uint64_t offset = kPackHeaderSize;
+    for (uint64_t i = 0; i < count; ++i) {
+        PackedFrame frame;
+        frame.span = {static_cast<uint32_t>(i), r.varint32(), offset, r.varint32(), false};
+        const uint8_t flags = r.u8();
+        frame.span.compressed = flags == kFrameCompressed;
+        if (flags > 1 || frame.span.stored > kMaxFrameStored || frame.span.plain > kMaxPieceSize ||
+            !decodePieces(r, frame))
+            return corrupt("the pack's table makes no sense");
+        offset += frame.span.stored;
+        contents.frames.push_back(std::move(frame));
+    }
+    if (!r.atEnd() || kind < 1 || kind > 2 ||
+        offset + footer_stored + kPackTrailerSize != pack_size)
+        return corrupt("the pack's table does not fit the pack");
+    return contents;
+}
+
+Result<PackContents> readPackContents(Repository& repository, const Keyring& keys, const PackId& id,
+                                      uint64_t size) {
+    const std::string name = packObjectName(id);
+    if (size < kPackHeaderSize + kPackTrailerSize + kSealOverhead || size > kMaxPackSize)
+        return corrupt("of " + std::to_string(size) + " bytes: cut short, or no pack");
+    REGROW_TRY(const std::string head, repository.get(name, 0, kPackHeaderSize));
+    REGROW_TRY(PackInfo info, decodePackHeader(head));
+    info.id = id;
+    REGROW_TRY(const std::string tail,
+               repository.get(name, size - kPackTrailerSize, kPackTrailerSize));
+    ByteReader r(tail);
+    const uint32_t footer_size = r.u32();
+    r.u32();
+    if (r.raw(kEndMagic.size()) != kEndMagic || footer_size > kMaxFooterSize ||
+        footer_size > size - kPackHeaderSize - kPackTrailerSize)
+        return corrupt("its trailer is damaged");
+    REGROW_TRY(const std::string stored,
+               repository.get(name, size - kPackTrailerSize - footer_size, footer_size));
+    REGROW_TRY(FrameOpener opener, FrameOpener::make(keys, info));
+    std::string plain;
+    if (!opener.openFooter(stored, plain)) return corrupt("the seal of its table is broken");
+    REGROW_TRY(PackContents contents, decodePackFooter(plain, footer_size, size));
+    contents.info = info;
+    return contents;
+}
+
+}  // namespace regrow::backup
