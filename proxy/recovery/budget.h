@@ -2,16 +2,12 @@
 
 #include <deque>
 #include <optional>
-#include <string>
-#include <string_view>
 
 #include "base/clock.h"
-#include "base/result.h"
 
 // How often is too often: the recovery budget of a pool, and the memory of a backend that keeps
-// dying. Pure values kept by control and journalled; timers are monotonic. In JSON each entry
-// carries its age and the wall time it was written: on reading, the time between counts as passed,
-// but never less than none (a clock set back forgives nothing).
+// dying. Pure values, kept by control and journalled (journal.h turns their instants into ages, so
+// neither a restart nor a boot forgives anything).
 namespace regrow::recovery {
 
 // recovery.budget: at most `count` recoveries begun (past the gate) per `per`, over all backends of
@@ -57,10 +53,5 @@ struct FlapHistory {
     std::optional<Instant> heldUntil(Instant now) const;
     friend bool operator==(const FlapHistory&, const FlapHistory&) = default;
 };
-
-std::string toJson(const Budget& budget, Instant now, WallTime wall);
-std::string toJson(const FlapHistory& history, Instant now, WallTime wall);
-Result<Budget> budgetFromJson(std::string_view text, Instant now, WallTime wall);
-Result<FlapHistory> flapHistoryFromJson(std::string_view text, Instant now, WallTime wall);
 
 }  // namespace regrow::recovery

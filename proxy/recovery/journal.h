@@ -20,8 +20,9 @@
 // File `state_dir/journal`, little-endian:
 //
 //     header  8 bytes "RGJRNL01"
-//     record  u32 length of payload | u32 CRC-32C of (type, payload) | u8 type | payload (JSON)
-//     rest    zeros, reserved by fallocate so that a full disk cannot stop a recovery half way
+//     record  u32 length of payload | u32 CRC-32C of payload | payload: a JSON object of changes
+//     (journal_patch.h) rest    zeros, reserved by fallocate so that a full disk cannot stop a
+//     recovery half way
 //
 // A record that is cut off, or does not match at the very end, was never acknowledged: it is cut
 // with a warning. One that does not match with good records after it is damage: opening fails and
@@ -122,12 +123,14 @@ struct JournalOptions {
     uint64_t compact_bytes = uint64_t{8} << 20;
 };
 
+struct Patch;  // journal_patch.h: one record's changes
+
 class Journal {
   public:
-    // Takes the lock of `state_dir` (created 0700 when absent) and folds what is there. Errors:
-    // Code::refused when another proxy holds the lock (names its pid), Code::corrupt naming offset
-    // and remedy, no_space, permission.
-    static Result<std::unique_ptr<Journal>> open(std::string state_dir, Instant now, WallTime wall,
+    // Takes the lock of `state_dir` (created 0700 when absent) and folds what is there. `clock`
+    // must outlive the journal. Errors: Code::refused when another proxy holds the lock (names its
+    // pid), Code::corrupt naming offset and remedy, no_space, permission.
+    static Result<std::unique_ptr<Journal>> open(std::string state_dir, const Clock& clock,
                                                  JournalOptions options = {});
     ~Journal();
     Journal(const Journal&) = delete;
@@ -161,24 +164,26 @@ class Journal {
     Result<> forgetBackend(const BackendKey& backend);
     Result<> forgetServer(const ServerKey& server);
 
-    // Time stands in records as durations: the clock to compute them with. Defaults to the
-    // system's.
-    void setClock(const Clock& clock) { clock_ = &clock; }
+    // Writes the fold as a new file. append does so by itself when the file outgrew compact_bytes.
     Result<> compact();
 
   private:
-    Journal(std::string state_dir, JournalOptions options);
-    Result<> append(uint8_t type, const std::string& payload);
+    Journal(std::string state_dir, const Clock& clock, JournalOptions options);
+    Result<> load();
+    Result<> append(const Patch& patch);
+    Result<> reserve(uint64_t needed);
+    Result<> cutTail(uint64_t offset);
 
     std::string state_dir_;
+    const Clock& clock_;
     JournalOptions options_;
-    const Clock* clock_;
     Saved saved_;
     std::vector<std::string> warnings_;
     UniqueFd lock_;
     UniqueFd file_;
     uint64_t end_ = 0;       // of the last record
-    uint64_t reserved_ = 0;  // file size
+    uint64_t reserved_ = 0;  // bytes of the file that have room on disk
+    uint64_t compact_at_ = 0;
     bool broken_ = false;
 };
 
