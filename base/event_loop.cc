@@ -149,6 +149,19 @@ FdWatch::FdWatch(EventLoop& loop, int fd, short events, std::move_only_function<
     event_add(impl_->ev, nullptr);
 }
 
-void FdWatch::cancel() { impl_.reset(); }
+FdWatch& FdWatch::operator=(FdWatch&& other) noexcept {
+    if (this != &other) {
+        cancel();
+        impl_ = std::move(other.impl_);
+    }
+    return *this;
+}
+
+// Deleted now, not when the callback under way lets go of it: the descriptor may be closed and its number watched anew
+// before that, and libevent would take the two for one that the kernel watches already.
+void FdWatch::cancel() {
+    if (impl_ && impl_->ev) event_del(impl_->ev);
+    impl_.reset();
+}
 
 }  // namespace regrow

@@ -88,7 +88,9 @@ class FdWatch {
     // events: EV_READ and/or EV_WRITE; the callback gets those that fired.
     FdWatch(EventLoop& loop, int fd, short events, std::move_only_function<void(short)> callback);
     FdWatch(FdWatch&&) noexcept = default;
-    FdWatch& operator=(FdWatch&&) noexcept = default;
+    FdWatch& operator=(FdWatch&&) noexcept;
+    ~FdWatch() { cancel(); }
+    // From here on the descriptor may be closed, also within the callback.
     void cancel();
 
   private:
