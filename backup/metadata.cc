@@ -74,7 +74,6 @@ Result<> setOwner(int directory, const std::string& name, const Entry& entry, co
 
 Result<> setXattrs(const std::string& path, const Entry& entry, const Entry* found,
                    std::vector<Problem>& problems) {
-    if (found && found->xattrs == entry.xattrs) return {};
     if (found)
         for (const auto& [attribute, value] : found->xattrs)
             if (std::ranges::find(entry.xattrs, attribute, [](const auto& x) { return x.first; }) ==
@@ -248,7 +247,11 @@ Result<> applyMetadata(int directory, const std::string& name, const Entry& entr
                        const Entry* found, OwnerNames& owners, std::vector<Problem>& problems) {
     const auto applied = [&]() -> Result<> {
         REGROW_CHECK(setOwner(directory, name, entry, found, owners, problems));
-        if (found || !entry.xattrs.empty())
+        // chown drops capabilities, so what was found right may be wrong by now.
+        const bool keeps = found && found->uid == owners.uid(entry.user, entry.uid) &&
+                           found->gid == owners.gid(entry.group, entry.gid) &&
+                           found->xattrs == entry.xattrs;
+        if (!keeps && (found || !entry.xattrs.empty()))
             REGROW_CHECK(setXattrs(procPath(directory, name), entry, found, problems));
         REGROW_CHECK(setMode(directory, name, entry));
         return applyTimes(directory, name, entry);

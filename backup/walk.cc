@@ -100,7 +100,7 @@ class Walker {
             return;
         }
         if (options_.exclude && options_.exclude->excludes(path, S_ISDIR(st.st_mode))) return;
-        if (S_ISSOCK(st.st_mode))
+        if (S_ISSOCK(st.st_mode) && !options_.with_sockets)
             return problem(path, "a socket: left out, the service makes it anew", false);
         auto found = look(directory, name, path, st);
         if (found) return level.children.push_back(std::move(*found));

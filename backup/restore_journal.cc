@@ -1,0 +1,171 @@
+#include "backup/restore_journal.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/child_process.h"
+#include "base/file.h"
+#include "base/json.h"
+
+namespace regrow::backup {
+namespace {
+
+constexpr int64_t kFormat = 1;
+constexpr size_t kLargestJournal = size_t{1} << 30;
+
+struct Record {
+    PackId pack{};
+    FrameRange range;
+};
+
+std::optional<Record> recordOf(const rapidjson::Value& line) {
+    const auto pack = json::getString(line, "pack");
+    const auto from = json::getUint(line, "from");
+    const auto to = json::getUint(line, "to");
+    if (!pack || !from || !to || *to > UINT32_MAX || *from > *to) return std::nullopt;
+    const auto id = digestFromHex(*pack);
+    if (!id) return std::nullopt;
+    return Record{*id, {static_cast<uint32_t>(*from), static_cast<uint32_t>(*to)}};
+}
+
+std::string recordLine(const PackId& pack, FrameRange range) {
+    json::Writer w;
+    w.beginObject()
+        .field("pack", hexOf(pack))
+        .field("from", range.from)
+        .field("to", range.to)
+        .endObject();
+    return w.text();
+}
+
+Result<RestoreJournal::State> header(const rapidjson::Value& line) {
+    const auto format = json::getInt(line, "format");
+    const auto snapshot = json::getString(line, "snapshot");
+    const auto boot = json::getString(line, "boot");
+    const auto device = json::getUint(line, "device");
+    const auto inode = json::getUint(line, "inode");
+    if (format != kFormat || !snapshot || !boot || !device || !inode)
+        return fail(Code::corrupt, Source::disk, "not a restore journal");
+    RestoreJournal::State state;
+    REGROW_TRY(state.snapshot, digestFromHex(*snapshot));
+    state.same_boot = *boot == bootId();
+    state.device = *device;
+    state.inode = *inode;
+    return state;
+}
+
+void applyLine(const rapidjson::Value& line, RestoreJournal::State& state,
+               std::vector<Record>& unsynced) {
+    const auto settle = [&] {
+        for (const Record& r : unsynced) state.done[r.pack].push_back(r.range);
+        unsynced.clear();
+    };
+    if (const auto record = recordOf(line)) return unsynced.push_back(*record);
+    if (json::getBool(line, "synced").value_or(false)) return settle();
+    if (json::getBool(line, "complete").value_or(false)) {
+        settle();
+        state.complete = true;
+    }
+}
+
+}  // namespace
+
+bool RestoreJournal::State::covers(const PackId& pack, uint32_t frame) const {
+    const auto it = done.find(pack);
+    if (it == done.end()) return false;
+    return std::ranges::any_of(
+        it->second, [&](const FrameRange& r) { return r.from <= frame && frame <= r.to; });
+}
+
+std::string RestoreJournal::pathFor(const std::string& target) {
+    std::string path = target;
+    while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+    return path + ".regrow-restore";
+}
+
+Result<std::optional<RestoreJournal::State>> RestoreJournal::load(const std::string& target) {
+    const std::string path = pathFor(target);
+    auto text = readFile(path, kLargestJournal);
+    if (!text && text.error().code == Code::not_found) return std::optional<State>();
+    if (!text) return std::unexpected(std::move(text.error()));
+    std::optional<State> state;
+    std::vector<Record> unsynced;
+    std::string_view rest = *text;
+    for (size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
+        const auto line = json::parse(rest.substr(0, end));
+        rest.remove_prefix(end + 1);
+        if (!line) break;
+        if (state) {
+            applyLine(*line, *state, unsynced);
+            continue;
+        }
+        auto head = header(*line);
+        if (!head) return std::unexpected(std::move(head.error()).in(path));
+        state = std::move(*head);
+    }
+    if (state && state->same_boot)
+        for (const Record& r : unsynced) state->done[r.pack].push_back(r.range);
+    return state;
+}
+
+Result<RestoreJournal> RestoreJournal::start(const std::string& target, int target_fd,
+                                             const SnapshotId& snapshot, const State* before) {
+    const std::string path = pathFor(target);
+    struct stat st{};
+    if (::fstat(target_fd, &st) != 0) return failErrno(errno, target);
+    json::Writer w;
+    w.beginObject()
+        .field("format", kFormat)
+        .field("snapshot", hexOf(snapshot))
+        .field("boot", bootId());
+    w.field("device", uint64_t{st.st_dev}).field("inode", uint64_t{st.st_ino}).endObject();
+    std::string text = w.text() + "\n";
+    // Written anew rather than gone on with: a "synced" of this boot must not vouch for an unsynced
+    // line of another.
+    if (before) {
+        for (const auto& [pack, ranges] : before->done)
+            for (const FrameRange& range : ranges) text += recordLine(pack, range) + "\n";
+        if (!before->same_boot) text += "{\"synced\":true}\n";
+    }
+    REGROW_CHECK(writeFileAtomic(path, text));
+    REGROW_TRY(UniqueFd file, openFile(path, O_WRONLY | O_APPEND | O_NOFOLLOW));
+    return RestoreJournal(path, std::move(file), target_fd);
+}
+
+Result<> RestoreJournal::append(const std::string& line) {
+    return writeAll(file_.get(), line + "\n", path_);
+}
+
+Result<> RestoreJournal::sync() {
+    if (::syncfs(target_fd_) != 0) return failErrno(errno, "syncfs of the restored tree");
+    unsynced_ = 0;
+    REGROW_CHECK(append(R"({"synced":true})"));
+    if (::fdatasync(file_.get()) != 0) return failErrno(errno, "fdatasync " + path_);
+    return {};
+}
+
+Result<> RestoreJournal::done(const PackId& pack, FrameRange frames, uint64_t bytes) {
+    const std::scoped_lock lock(*mutex_);
+    REGROW_CHECK(append(recordLine(pack, frames)));
+    unsynced_ += bytes;
+    return unsynced_ >= kSyncBytes ? sync() : Result<>();
+}
+
+Result<> RestoreJournal::complete() {
+    const std::scoped_lock lock(*mutex_);
+    REGROW_CHECK(append(R"({"complete":true})"));
+    if (::fdatasync(file_.get()) != 0) return failErrno(errno, "fdatasync " + path_);
+    return {};
+}
+
+Result<> RestoreJournal::remove() {
+    if (::unlink(path_.c_str()) != 0 && errno != ENOENT)
+        return failErrno(errno, "removing " + path_);
+    return {};
+}
+
+}  // namespace regrow::backup

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "backup/digest.h"
+#include "base/result.h"
+#include "base/unique_fd.h"
+
+// What a restore has finished, so that one killed in the middle goes on where it was. A text file
+// beside the target, TARGET.regrow-restore, never in it; JSON lines:
+//
+//   {"format":1,"snapshot":"<hex>","boot":"<boot id>","device":2049,"inode":77}    of the target
+//   directory
+//   {"pack":"<hex>","from":0,"to":11}      frames 0 to 11 of that pack are in the files, those
+//   files finished
+//   {"synced":true}                        all before this line was on disk (syncfs) when it was
+//   written
+//   {"complete":true}                      the whole tree was, and was verified
+//
+// A killed process loses nothing that was written, so within one boot every line counts; after
+// another boot only those before the last "synced" do. A last line cut short is ignored.
+namespace regrow::backup {
+
+struct FrameRange {
+    uint32_t from = 0;
+    uint32_t to = 0;  // included
+};
+
+class RestoreJournal {
+  public:
+    struct State {
+        SnapshotId snapshot{};
+        bool same_boot = false;
+        uint64_t device = 0;
+        uint64_t inode = 0;
+        bool complete = false;
+        std::map<PackId, std::vector<FrameRange>> done;  // that can be relied on
+
+        bool covers(const PackId& pack, uint32_t frame) const;
+    };
+
+    static std::string pathFor(const std::string& target);
+    // Nothing when there is none. Code::corrupt when it is none of ours.
+    static Result<std::optional<State>> load(const std::string& target);
+
+    // Starts anew, or with what `before` says is done. `target_fd`: the target directory; the
+    // caller keeps it open.
+    static Result<RestoreJournal> start(const std::string& target, int target_fd,
+                                        const SnapshotId& snapshot, const State* before);
+
+    // Any thread. Every kSyncBytes the filesystem of the target is synced.
+    Result<> done(const PackId& pack, FrameRange frames, uint64_t bytes);
+    Result<> complete();
+    Result<> remove();
+
+    static constexpr uint64_t kSyncBytes = uint64_t{512} << 20;
+
+  private:
+    RestoreJournal(std::string path, UniqueFd file, int target_fd)
+        : path_(std::move(path)), file_(std::move(file)), target_fd_(target_fd) {}
+    Result<> append(const std::string& line);
+    Result<> sync();
+
+    std::string path_;
+    UniqueFd file_;
+    int target_fd_;
+    uint64_t unsynced_ = 0;
+    std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
+};
+
+}  // namespace regrow::backup

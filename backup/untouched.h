@@ -1,0 +1,33 @@
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "backup/entry.h"
+#include "backup/glob.h"
+#include "backup/lineage.h"
+#include "base/clock.h"
+
+// May a server be started again on its own disk, or rescued from it, after it died? Only if the
+// disk earned it: the marker is intact, no name of the newest manifest has vanished, and nothing
+// was changed after the exit. Nobody but the dead server ever had a reason to delete its files, so
+// one that is gone is reason enough to say no.
+namespace regrow::backup {
+
+struct UntouchedQuestion {
+    std::string data;
+    std::span<const Entry> manifest;  // of the newest snapshot
+    WallTime exited_at;
+    Duration slack = std::chrono::milliseconds(
+        20);                       // between the last write of a process and our note of its end
+    std::optional<Marker> marker;  // backend, lineage, epoch it must have; absent: any readable one
+    bool needs_marker = true;
+};
+
+// Reasons why not; empty means untouched. At most a few of each kind are named. Code errors become
+// reasons too: what cannot be looked at has not earned trust.
+std::vector<std::string> reasonsAgainst(const UntouchedQuestion& question);
+
+}  // namespace regrow::backup
