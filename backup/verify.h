@@ -23,12 +23,17 @@ struct DamagedFile {
     uint64_t bytes_lost = 0;
 };
 
+struct LostRange {  // a part of the tree cannot be read
+    std::string first;
+    std::string end;  // not included; empty: to the tree's end; equal to first: just this one file
+    std::string error;
+};
+
 struct SnapshotDamage {
     Snapshot snapshot;
-    bool tree_lost =
-        false;  // parts of the tree cannot be read: files beyond those named may be lost
-    std::string tree_error;
-    std::vector<DamagedFile> files;
+    std::string error;  // not empty: the tree cannot be read at all
+    std::vector<LostRange> ranges;
+    std::vector<DamagedFile> files;  // with bytes that exist nowhere else in the repository
 };
 
 struct VerifyReport {
