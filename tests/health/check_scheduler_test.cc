@@ -156,3 +156,17 @@ TEST_CASE("the callback may remove and replace targets") {
     REQUIRE(runUntil(w.loop, [&] { return w.count("p/b") == 1; }));
     CHECK(w.scheduler.size() == 0);
 }
+
+TEST_CASE("a lane keeps its pace") {
+    Watch w;
+    Server good(w.loop, Manner::reply, kOk);
+    const auto begun = Mono::now();
+    w.scheduler.setTarget({"p/slow", good.address(), {http(200ms, 200ms)}});
+    w.scheduler.setTarget({"p/quick", good.address(), {http(20ms, 20ms)}});
+    REQUIRE(runUntil(w.loop, [&] { return w.count("p/quick") >= 30; }));
+    // Bounds that hold however slow the machine is: jitter never shortens an interval by more than
+    // a tenth.
+    const auto possible = static_cast<size_t>((Mono::now() - begun) / 180ms) + 1;
+    CHECK(w.count("p/slow") <= possible);
+    CHECK(w.count("p/slow") >= 1);
+}
