@@ -8,6 +8,11 @@
 namespace regrow::conf {
 namespace {
 
+bool isPlainYes(const Node& node) {
+    return node.kind == NodeKind::null || node.text == "true" ||
+           (node.kind == NodeKind::map && node.entries.empty());
+}
+
 void readKind(const Reader& reader, Check& check) {
     const int kinds = reader.has("tcp") + reader.has("http") + reader.has("command");
     if (kinds > 1)
@@ -17,6 +22,8 @@ void readKind(const Reader& reader, Check& check) {
         check.kind = CheckKind::http;
     else if (reader.has("command"))
         check.kind = CheckKind::command;
+    if (const Node* tcp = reader.value("tcp"); tcp && !isPlainYes(*tcp))
+        reader.complain("tcp", "must be true; the port is that of the server's address");
     reader.get("http", check.http_path);
     reader.get("command", check.command);
 }

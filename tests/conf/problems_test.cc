@@ -88,6 +88,8 @@ TEST_CASE("values of the wrong form in a pool") {
         {"check: {http: /, tcp: true}",
          "6:12: pools.app.check names more than one kind of check; write a list: [{tcp: true}, "
          "{http: /healthz}]\n"},
+        {"check: {tcp: 9000}",
+         "6:18: pools.app.check.tcp must be true; the port is that of the server's address\n"},
         {"check: []", "6:12: pools.app.check is empty; write at least one, or remove the key\n"},
         {"check: {command: []}", "6:22: pools.app.check.command is empty; write at least one\n"},
         {"recovery: {budget: often}",
