@@ -44,7 +44,7 @@ std::optional<recovery::EvidenceKind> deathKind(EvidenceKind kind) {
 
 HealthMonitor::HealthMonitor(EventLoop& loop, Registry& registry, EventLog& events, ViewPublisher& views)
     : loop_(loop), registry_(registry), events_(events), views_(views),
-      scheduler_(loop, [this](const std::string& key, const health::CheckResult& result) { checkDone(key, result); }) {}
+      scheduler_(loop, Random::fromSystem(), [this](const std::string& key, const health::CheckResult& result) { checkDone(key, result); }) {}
 
 void HealthMonitor::configure() {
     std::erase_if(watches_, [&](const auto& entry) {
@@ -133,7 +133,7 @@ void HealthMonitor::checkDone(const std::string& key, const health::CheckResult&
     Place* const place = registry_.place(keyOf(key));
     const auto it = place ? watches_.find(place->key) : watches_.end();
     if (it == watches_.end()) return;
-    it->second.last = result;
+    it->second.last = LastCheck{result, Wall::now()};
     feed(*place, health::CheckDone{result.check, result.outcome, result.text});
 }
 
@@ -202,7 +202,7 @@ void HealthMonitor::armTick(Place& place, Watch& watch) {
     watch.tick.after(std::max<Duration>(*wake - loop_.now(), std::chrono::milliseconds(1)));
 }
 
-std::optional<health::CheckResult> HealthMonitor::lastCheck(const Place& place) const {
+std::optional<HealthMonitor::LastCheck> HealthMonitor::lastCheck(const Place& place) const {
     const auto it = watches_.find(place.key);
     return it == watches_.end() ? std::nullopt : it->second.last;
 }

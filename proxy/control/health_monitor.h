@@ -26,6 +26,10 @@ class HealthMonitor {
         std::function<void(Place&)> up;                             // the server that fills the place serves
         std::function<void(Place&)> down;                           // it does not, for whatever reason
     };
+    struct LastCheck {
+        health::CheckResult result;
+        WallTime at;
+    };
     using OnReplacement = std::function<void(bool good, const std::string& text)>;
 
     HealthMonitor(EventLoop& loop, Registry& registry, EventLog& events, ViewPublisher& views);
@@ -45,7 +49,7 @@ class HealthMonitor {
     // The watched replacement now fills the place: its health goes on.
     void serverFillsPlace(Place& place);
 
-    std::optional<health::CheckResult> lastCheck(const Place& place) const;
+    std::optional<LastCheck> lastCheck(const Place& place) const;
 
   private:
     struct Watch {
@@ -53,7 +57,7 @@ class HealthMonitor {
         std::string server;
         OnReplacement told;  // set while a recovery watches its replacement
         bool confirmed = false;
-        std::optional<health::CheckResult> last;
+        std::optional<LastCheck> last;
         Timer tick;
     };
     void begin(Place& place, const conf::Server& server);

@@ -170,7 +170,7 @@ void RecoveryActions::captureRescue(const Ask& ask, const Command& command) {
     Place* const place = placeOf(ask);
     const auto* const old = place ? server(*place, command.old_server) : nullptr;
     if (!old || !place->recovery) return;
-    auto progress = [this, ask](const recovery::Progress& progress) { answer(ask, recovery::RescueProgress{progress.done_bytes}); };
+    auto progress = [this, ask](const recovery::Progress& made) { answer(ask, recovery::RescueProgress{made.done_bytes}); };
     keep(ask, p_.backups.capture(*place, *old, place->recovery->old_epoch, p_.registry.assignment(*place).lineage, true, progress,
                                  [this, ask](Result<recovery::SnapshotInfo> taken) {
                                      if (!taken) return answer(ask, recovery::RescueFailed{taken.error().message});

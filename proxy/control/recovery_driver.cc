@@ -206,19 +206,29 @@ void RecoveryDriver::gateChanged() {
             if (place->recovery) handle(place->key, recovery::GateChanged{});
 }
 
-void RecoveryDriver::resumeAll() {
+void RecoveryDriver::load() {
     for (const auto& [key, state] : registry_.journal().saved().recoveries) {
-        Place* const place = registry_.place(key);
-        if (!place) {
+        if (Place* const place = registry_.place(key)) {
+            place->recovery = state;
+            place->fenced = recovery::fenced(state);
+        } else {
             log::warn("recovery " + key.pool + "/" + key.backend, "recovery {} belongs to a backend the configuration no longer has; it rests", state.id);
-            continue;
         }
-        place->recovery = state;
-        place->fenced = recovery::fenced(state);
-        events_.add(key.pool, key.backend, "recovery", "carrying on with recovery " + state.id + " in state " + std::string(recovery::name(state.state)));
-        if (executeAll(*place, recovery::resume(state, contextOf(*place)))) finish(*place);
-        else armTimer(*place);
     }
+}
+
+void RecoveryDriver::resumeAll() {
+    for (auto& [name, pool] : registry_.pools())
+        for (const auto& place : pool.places) {
+            if (!place->recovery) continue;
+            const auto before = *place->recovery;
+            events_.add(place->key.pool, place->key.backend, "recovery",
+                        "carrying on with recovery " + before.id + " in state " + std::string(recovery::name(before.state)));
+            const auto result = recovery::resume(before, contextOf(*place), loop_.now());
+            if (result.must_journal && !makeDurable(*place, before, result)) continue;
+            place->recovery = result.state;
+            afterStep(*place, before, result);
+        }
 }
 
 void RecoveryDriver::died(Place& place, recovery::BackendDied death) {

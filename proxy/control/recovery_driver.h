@@ -32,7 +32,8 @@ class RecoveryDriver {
     void handle(const recovery::BackendKey& key, recovery::EventBody body, uint32_t step = 0);
     // Something every gate looks at may have changed.
     void gateChanged();
-    // After a restart: the commands that were under way are given again.
+    // After a restart: the places know their recoveries (load), then the commands that were under way are given again.
+    void load();
     void resumeAll();
     // Death as health reports it; also feeds panic.
     void died(Place& place, recovery::BackendDied death);

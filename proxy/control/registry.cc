@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "base/text.h"
 
 namespace regrow::control {
@@ -62,6 +63,21 @@ std::vector<std::unique_ptr<Place>> Registry::take(std::shared_ptr<const conf::C
     config_ = std::move(config);
     ++generation_;
     return removed;
+}
+
+void Registry::reassignEdited() {
+    for (auto& [name, pool] : pools_)
+        for (const auto& place : pool.places) {
+            const auto saved = journal_.saved().assignments.find(place->key);
+            if (place->recovery || saved == journal_.saved().assignments.end() || saved->second.server.empty()) continue;
+            const auto* const server = pool.server(saved->second.server);
+            if (server && configHash(*server) == saved->second.config_hash) continue;
+            auto edited = saved->second;
+            if (!server) edited.server = place->conf.server.name;
+            edited.config_hash = configHash(server ? *server : place->conf.server);
+            if (const auto written = journal_.assign(place->key, edited); !written)
+                log::error("assignment " + place->name(), "{}", written.error().message);
+        }
 }
 
 PoolState Registry::takePool(const conf::Pool& pool, std::vector<std::unique_ptr<Place>>& removed) {

@@ -78,6 +78,9 @@ class Registry {
     // no longer has are removed and returned, in case something of theirs must be ended.
     std::vector<std::unique_ptr<Place>> take(std::shared_ptr<const conf::Config> config);
 
+    // A saved assignment holds until that server's own definition was edited: then the file says anew who fills the place.
+    void reassignEdited();
+
     const conf::Config& config() const { return *config_; }
     uint64_t generation() const { return generation_; }
     std::map<std::string, PoolState>& pools() { return pools_; }

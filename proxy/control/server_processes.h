@@ -34,6 +34,7 @@ class ServerProcesses {
     void markFresh(Place& place, std::function<void()> marked);
 
     recovery::Supervisor& supervisor() { return *supervisor_; }
+    const recovery::Supervisor& supervisor() const { return *supervisor_; }
     // Starts under supervision; the identity is journalled before the program executes.
     void start(const std::string& pool, const conf::Server& server, uint64_t epoch, recovery::OnDone<ProcessId> done);
 

@@ -38,6 +38,7 @@ struct BackendStatus {
     uint64_t epoch = 0;
     WallTime since;
     std::string reason;
+    int64_t pid = 0;  // of a supervised server; 0: none
     uint64_t in_flight = 0;
     uint64_t requests = 0;
     uint64_t errors = 0;

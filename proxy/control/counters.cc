@@ -1,0 +1,83 @@
+#include "proxy/control/counters.h"
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+
+namespace regrow::control {
+namespace {
+
+std::string keyOf(const Place& place) { return "backend " + place.name(); }
+std::string keyOf(const PoolState& pool) { return "pool " + pool.conf.name; }
+std::string keyOf(const ListenerState& listener) { return "listener " + listener.conf.listen.text(); }
+
+Counters::Totals now(const BackendStats& stats) {
+    using S = BackendShard;
+    return {{"requests", stats.sum(&S::requests)},     {"connect_failures", stats.sum(&S::connect_failures)},
+            {"resets", stats.sum(&S::resets)},         {"timeouts", stats.sum(&S::timeouts)},
+            {"bad_answers", stats.sum(&S::bad_answers)}, {"status_5xx", stats.sum(&S::status_5xx)},
+            {"bytes_in", stats.sum(&S::bytes_in)},     {"bytes_out", stats.sum(&S::bytes_out)}};
+}
+
+Counters::Totals now(const PoolStats& stats) {
+    using S = PoolShard;
+    return {{"requests", stats.sum(&S::requests)}, {"errors", stats.sum(&S::errors)}, {"retries", stats.sum(&S::retries)},
+            {"held", stats.sum(&S::held)},         {"client_aborts", stats.sum(&S::client_aborts)}};
+}
+
+Counters::Totals now(const ListenerStats& stats) {
+    using S = ListenerShard;
+    return {{"connections", stats.sum(&S::connections)}, {"requests", stats.sum(&S::requests)},
+            {"bad_requests", stats.sum(&S::bad_requests)}};
+}
+
+void write(json::Writer& w, const std::string& key, const Counters::Totals& totals) {
+    w.key(key).beginObject();
+    for (const auto& [name, value] : totals) w.field(name, value);
+    w.endObject();
+}
+
+}  // namespace
+
+Counters Counters::load(const std::string& path) {
+    Counters counters;
+    counters.path_ = path;
+    if (!exists(path)) return counters;
+    const auto text = readFile(path);
+    const auto document = text ? json::parse(*text) : std::unexpected(text.error());
+    if (!document || !document->IsObject()) {
+        log::warn("counters", "{} cannot be read, counting begins anew", path);
+        return counters;
+    }
+    for (const auto& member : document->GetObject()) {
+        if (!member.value.IsObject()) continue;
+        for (const auto& total : member.value.GetObject())
+            if (total.value.IsUint64()) counters.earlier_[member.name.GetString()][total.name.GetString()] = total.value.GetUint64();
+    }
+    return counters;
+}
+
+Result<> Counters::save(const Registry& registry) const {
+    json::Writer w;
+    w.beginObject();
+    for (const auto& [name, pool] : registry.pools()) {
+        write(w, keyOf(pool), this->pool(pool));
+        for (const auto& place : pool.places) write(w, keyOf(*place), backend(*place));
+    }
+    for (const auto& state : registry.listeners()) write(w, keyOf(state), listener(state));
+    return writeFileAtomic(path_, w.endObject().text());
+}
+
+Counters::Totals Counters::withEarlier(const std::string& key, Totals totals) const {
+    if (const auto it = earlier_.find(key); it != earlier_.end())
+        for (const auto& [name, value] : it->second) totals[name] += value;
+    return totals;
+}
+
+Counters::Totals Counters::backend(const Place& place) const { return withEarlier(keyOf(place), now(*place.stats)); }
+Counters::Totals Counters::pool(const PoolState& pool) const { return withEarlier(keyOf(pool), now(*pool.stats)); }
+Counters::Totals Counters::listener(const ListenerState& listener) const {
+    return withEarlier(keyOf(listener), now(*listener.stats));
+}
+
+}  // namespace regrow::control
