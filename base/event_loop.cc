@@ -47,6 +47,15 @@ void EventLoop::run() {
     event_base_loop(base_.get(), EVLOOP_NO_EXIT_ON_EMPTY);
 }
 
+void EventLoop::run(Task after_turn) {
+    owner_ = std::this_thread::get_id();
+    refreshNow();
+    do {
+        event_base_loop(base_.get(), EVLOOP_ONCE | EVLOOP_NO_EXIT_ON_EMPTY);
+        after_turn();
+    } while (!event_base_got_break(base_.get()));
+}
+
 void EventLoop::stop() {
     post([this] { event_base_loopbreak(base_.get()); });
 }

@@ -27,6 +27,8 @@ class EventLoop {
 
     // Runs until stop(). The calling thread becomes the owner.
     void run();
+    // The same, and calls `after_turn` once all callbacks of a turn have run: for what is batched per turn.
+    void run(std::move_only_function<void()> after_turn);
     // Any thread; the loop ends after the current turn. Tasks posted before are still run by that turn or by drain().
     void stop();
 

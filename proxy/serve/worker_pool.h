@@ -9,28 +9,12 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 #include "proxy/balance/view.h"
+#include "proxy/serve/observation.h"
 
-// All that the rest of the program sees of request handling: N share-nothing worker threads, each with its own event
-// loop, its own SO_REUSEPORT socket per listener and its own upstream connections. Every method is for the control
-// loop; every callback arrives on the control loop.
+// All that the rest of the program sees of request handling: N share-nothing worker threads, each
+// with its own event loop, its own SO_REUSEPORT socket per listener and its own upstream
+// connections. Every method is for the control loop; every callback arrives on the control loop.
 namespace regrow::serve {
-
-// What live traffic says of a backend, gathered per worker and loop turn. Health decides what it means.
-struct Observation {
-    enum class Kind {
-        success,          // reported only as the first after a failure
-        connect_failure,  // refused, unreachable, or no connection in time
-        reset,            // closed or reset with a response owed (a stale keep-alive connection is not one)
-        no_first_byte,    // the first-byte deadline passed
-        bad_answer,       // not HTTP as we accept it
-        status_5xx,
-    };
-    uint32_t backend_slot = 0;
-    uint64_t epoch = 0;
-    Kind kind = Kind::success;
-    uint32_t count = 1;
-    std::string detail;  // "connection refused"; of the last one
-};
 
 struct WorkerPoolOptions {
     int workers = 1;
@@ -45,21 +29,24 @@ class WorkerPool {
     WorkerPool(EventLoop& control, WorkerPoolOptions options, OnObservations on_observations);
     ~WorkerPool();  // stops and joins the threads; open connections are closed
 
-    // One bound, listening socket per worker for `address`, which must not be served already. Says who cannot have the
-    // port: a taken one is found by binding once without SO_REUSEPORT. For unix paths one socket is shared.
-    // Port 0 is allowed; boundAddress() tells what it became. Returns the listener's slot.
+    // One bound, listening socket per worker for `address`, which must not be served already. Says
+    // who cannot have the port: a taken one is found by binding once without SO_REUSEPORT. For unix
+    // paths one socket is shared. Port 0 is allowed; boundAddress() tells what it became. Returns
+    // the listener's slot.
     Result<uint32_t> listen(const Address& address);
     Address boundAddress(uint32_t listener_slot) const;
     void unlisten(uint32_t listener_slot);  // stops accepting; connections live on until idle
 
     // Workers begin to run and accept with this view.
     void start(std::shared_ptr<const View> view);
-    // Each worker takes the view in its next turn. When a backend's epoch is higher than before (or the place is gone)
-    // the worker first closes every connection to the old server, idle or not; replayable exchanges go back to the hold
-    // queue outside the retry budget, others are answered 502. `acknowledged` runs once all workers have done so.
+    // Each worker takes the view in its next turn. When a backend's epoch is higher than before (or
+    // the place is gone) the worker first closes every connection to the old server, idle or not;
+    // replayable exchanges go back to the hold queue outside the retry budget, others are answered
+    // 502. `acknowledged` runs once all workers have done so.
     void publish(std::shared_ptr<const View> view, std::move_only_function<void()> acknowledged);
 
-    // Stops accepting, lets exchanges under way end, closes idle connections; `done` when none is left or at the deadline.
+    // Stops accepting, lets exchanges under way end, closes idle connections; `done` when none is
+    // left or at the deadline.
     void drain(Duration deadline, std::move_only_function<void()> done);
     void reopenAccessLog();  // after rotation (SIGUSR1)
 

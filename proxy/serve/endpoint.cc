@@ -1,0 +1,33 @@
+#include "proxy/serve/endpoint.h"
+
+namespace regrow::serve {
+
+Endpoint::Filled Endpoint::fill(BufferPool& pool) {
+    constexpr size_t kUsefulRoom = 16 * 1024;
+    if (end) return Filled::end;
+    if (!readable) return Filled::dry;
+    in.ensure(pool);
+    if (in.empty()) in.rewind();
+    if (in.room() < kUsefulRoom && !in.compacted()) in.compact();
+    const size_t room = in.room();
+    if (room == 0) return Filled::full;
+
+    const net::IoResult read = transport.receive(in.roomBegin(), room);
+    switch (read.kind) {
+        case net::IoResult::Kind::bytes:
+            in.filled(read.bytes);
+            if (read.bytes < room && !fin) readable = false;
+            return Filled::bytes;
+        case net::IoResult::Kind::would_block: readable = false; return Filled::dry;
+        case net::IoResult::Kind::closed:
+            end = true;
+            readable = false;
+            return Filled::end;
+        case net::IoResult::Kind::failed: break;
+    }
+    error = read.error;
+    readable = false;
+    return Filled::failed;
+}
+
+}  // namespace regrow::serve

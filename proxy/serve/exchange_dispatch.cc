@@ -1,0 +1,226 @@
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "proxy/serve/client_session.h"
+#include "proxy/serve/exchange.h"
+#include "proxy/serve/worker.h"
+
+// Choosing a backend, and what happens when an attempt fails before anything of its answer was
+// forwarded.
+namespace regrow::serve {
+namespace {
+
+// Refusals cost little, but a pool of hundreds that are all down must not be walked through by
+// every request.
+constexpr int kUnsentTries = 8;
+
+bool oursAlone(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+}  // namespace
+
+void Exchange::dispatch() {
+    if (!queue_->pool()) return respond(503, Cause::limit, "this pool is no longer served");
+    view_ = worker_.currentView();
+    pool_ = queue_->pool();
+    stats_ = &pool_->stats->shards[static_cast<size_t>(worker_.index())];
+    // While what should accept refuses, newcomers stand behind those who wait (hold_queue.h).
+    if (wait.number == 0 && attempts_ == 0 && pool_->hold.on && queue_->troubled())
+        return enqueue({});
+    while (const BackendView* backend = queue_->balancer().pick(worker_.now(), tried_))
+        if (take(*backend)) return;
+    nobodyTakesIt();
+}
+
+// False: this backend is not to be had; try another.
+bool Exchange::take(const BackendView& backend) {
+    const bool fresh = std::exchange(fresh_, false);
+    const UpstreamPool::Acquired acquired = worker_.upstreams.acquire(backend, *this, fresh);
+    if (acquired.fenced) {
+        tried_.add(backend.slot);
+        return false;
+    }
+    last_slot_ = backend.slot;
+    if (acquired.error != 0 && oursAlone(acquired.error)) {
+        respond(503, Cause::limit, "out of descriptors or memory");
+        return true;
+    }
+    const Place& place = *worker_.upstreams.place(backend.slot);
+    attempted(place);
+    if (!acquired.connection) {
+        onConnectFailed(acquired.error);
+        return true;
+    }
+    connection_ = acquired.connection;
+    place.shard->in_flight.add();
+    if (connection_->state == UpstreamConnection::State::connecting) {
+        state_ = State::connecting;
+        armDeadline(pool_->timeouts.connect);
+        if (!body_.received()) pumpRequest();
+        return true;
+    }
+    // What cannot be repeated must not go out over a connection that the backend has just closed.
+    if (connection_->answered > 0 && !http::isIdempotent(method_) &&
+        connection_->transport.peek().kind != net::IoResult::Kind::would_block) {
+        attemptFailed(Trouble::stale);
+        return true;
+    }
+    onConnected();
+    return true;
+}
+
+void Exchange::attempted(const Place& place) {
+    place.shard->requests.add();
+    if (++attempts_ > 1) stats_->retries.add();
+    ++tries_;
+    attempt_at_ = worker_.now();
+    attempt_sent_ = send_broken_ = false;
+    request_at_ = 0;
+}
+
+void Exchange::onConnected() {
+    state_ = State::awaiting;
+    armDeadline(pool_->timeouts.first_byte);
+    pumpRequest();
+}
+
+void Exchange::onConnectFailed(int error) {
+    Place& place = *worker_.upstreams.place(last_slot_);
+    place.shard->connect_failures.add();
+    cause_ = error == ETIMEDOUT ? Cause::backend_timeout : Cause::backend_refused;
+    observe(Observation::Kind::connect_failure,
+            error == ETIMEDOUT ? "no connection in time" : std::strerror(error));
+    attemptFailed(Trouble::connect_failed);
+}
+
+void Exchange::observe(Observation::Kind kind, std::string_view detail) {
+    Place& place = *worker_.upstreams.place(last_slot_);
+    place.failing = true;
+    worker_.observer.see(place.slot, connection_ ? connection_->epoch : place.epoch, kind, detail);
+}
+
+void Exchange::observeSuccess() {
+    Place& place = *connection_->place;
+    if (!std::exchange(place.failing, false)) return;
+    worker_.observer.see(place.slot, connection_->epoch, Observation::Kind::success, "");
+}
+
+Attempt Exchange::describe(Trouble trouble, uint16_t status) {
+    const PoolView& pool = queue_->pool() ? *queue_->pool() : *pool_;
+    const auto untried = [&](const BackendView& b) {
+        return b.accepting && !tried_.contains(b.slot) && hasRoom(b);
+    };
+    return {.trouble = trouble,
+            .sent = attempt_sent_,
+            .idempotent = http::isIdempotent(method_),
+            .replayable = replayable(),
+            .untried_backend = tries_ < kUnsentTries && std::ranges::any_of(pool.backends, untried),
+            .hold = pool.hold.on,
+            .budget = queue_->budget().allows(worker_.now()),
+            .sends = sends_,
+            .status = status};
+}
+
+void Exchange::attemptFailed(Trouble trouble) {
+    dropConnection();
+    if (trouble != Trouble::stale && trouble != Trouble::fenced) tried_.add(last_slot_);
+    if (trouble == Trouble::stale && sends_ > 0 && attempt_sent_) --sends_;
+    const Attempt attempt = describe(trouble, 0);
+    const Verdict verdict = decide(pool_->retry, attempt);
+    if (charged(attempt, verdict)) queue_->budget().charge();
+    if (trouble == Trouble::fenced && verdict != Verdict::answer) stats_->replayed.add();
+    act(verdict, trouble);
+}
+
+// An answer that may be asked for again elsewhere. False: it goes to the client.
+bool Exchange::retryStatus(uint16_t status) {
+    tried_.add(last_slot_);
+    const Attempt attempt = describe(Trouble::status, status);
+    if (decide(pool_->retry, attempt) != Verdict::elsewhere) return false;
+    queue_->budget().charge();
+    dropConnection();
+    dispatch();
+    return true;
+}
+
+void Exchange::act(Verdict verdict, Trouble trouble) {
+    state_ = State::starting;
+    switch (verdict) {
+        case Verdict::same_again:
+            fresh_ = true;
+            tried_.clear();
+            return dispatch();
+        case Verdict::elsewhere: return dispatch();
+        case Verdict::wait:
+            if (trouble == Trouble::connect_failed) queue_->onRefused();
+            return enqueue(trouble == Trouble::fenced ? Duration() : HoldQueue::kPace);
+        case Verdict::answer: return giveUp(trouble);
+    }
+}
+
+void Exchange::giveUp(Trouble trouble) {
+    switch (trouble) {
+        case Trouble::connect_failed:
+            if (cause_ == Cause::backend_timeout)
+                return respond(504, cause_, "the backend did not take the connection in time");
+            return respond(502, Cause::backend_refused, "the backend refused the connection");
+        case Trouble::no_first_byte:
+            return respond(504, Cause::backend_timeout, "the backend did not answer in time");
+        case Trouble::bad_answer:
+            return respond(502, Cause::backend_bad_answer,
+                           "the backend's answer was not valid HTTP");
+        case Trouble::stale:
+        case Trouble::reset:
+        case Trouble::status:
+        case Trouble::fenced: break;
+    }
+    respond(502, Cause::backend_reset, "the backend closed the connection without an answer");
+}
+
+// Full is a reason to wait whether or not the pool holds requests for dead backends: it will pass
+// by itself.
+void Exchange::nobodyTakesIt() {
+    if (queue_->anyAccepting() || pool_->hold.on) return enqueue({});
+    respond(503, Cause::backend_refused, "no backend of this pool is available");
+}
+
+void Exchange::enqueue(Duration pace) {
+    const Instant now = worker_.now();
+    if (wait.number == 0) {
+        wait.until = now + pool_->hold.wait;
+        stats_->held.add();
+    }
+    if (now >= wait.until) {
+        stats_->hold_expired.add();
+        return respond(503, Cause::held_expired, "no backend became available in time");
+    }
+    tried_.clear();
+    tries_ = 0;
+    wait.since = now;
+    wait.not_before = now + pace;
+    if (!queue_->push(*this))
+        return respond(503, Cause::limit, "too many requests are waiting for this pool");
+    state_ = State::waiting;
+    worker_.deadlines.set(deadline_, wait.until);
+    if (!body_.received()) pumpRequest();
+}
+
+void Exchange::onReleased() {
+    wait.total += worker_.now() - wait.since;
+    state_ = State::starting;
+    deadline_.clear();
+    dispatch();
+}
+
+// The connection is already gone. What was not answered goes to whoever fills the place next.
+void Exchange::onFenced() {
+    if (!connection_ || state_ == State::done) return;
+    connection_->place->shard->in_flight.sub();
+    connection_ = nullptr;
+    if (state_ == State::tunnelling || answered_) return truncated(Cause::backend_reset);
+    attemptFailed(Trouble::fenced);
+}
+
+}  // namespace regrow::serve

@@ -1,0 +1,72 @@
+#pragma once
+
+#include <memory>
+
+#include "proxy/balance/balancer.h"
+#include "proxy/balance/view.h"
+#include "proxy/serve/list.h"
+#include "proxy/serve/retry_budget.h"
+
+namespace regrow::serve {
+
+class Exchange;
+class Worker;
+struct InHold;
+
+// One pool as this worker sees it: its balancer and retry budget, and the requests that wait here,
+// first come first served. They wait because no backend accepts, because all that accept refused
+// them, or because all are at max_connections; their number over all workers is bounded by one
+// atomic in PoolStats. Nothing is handed between workers.
+//
+// pump() looks at the queue: after each new view, each tick, and when a connection became free.
+// While backends that should accept refuse (`troubled`), only a few requests try each kPace, and
+// everything else waits behind them; the first answer opens the gate. Otherwise requests leave as
+// fast as release_per_second allows.
+class HoldQueue {
+  public:
+    HoldQueue(Worker& worker, uint32_t pool_slot) : worker_(worker), slot_(pool_slot) {}
+
+    // The worker took a new view; nullptr: the pool is gone. Everybody who waits may try again at
+    // once.
+    void update(const PoolView* pool);
+    const PoolView* pool() const { return pool_; }
+    Balancer& balancer() { return *balancer_; }
+    RetryBudget& budget() { return budget_; }
+
+    bool push(Exchange& exchange);    // false: the pool's bound is reached
+    void remove(Exchange& exchange);  // it left, or its time is up
+    bool empty() const { return waiting_.empty(); }
+    void pump();
+
+    bool anyAccepting() const;
+    bool troubled() const { return troubled_; }
+    void onRefused();  // a backend that should accept did not
+    void onAnswer() {
+        if (troubled_) calm();
+    }
+
+    static constexpr Duration kPace = std::chrono::milliseconds(50);
+
+  private:
+    static constexpr int kProbes = 4;
+    void calm();
+    void earnTokens();
+    void forget(Exchange& exchange);
+
+    Worker& worker_;
+    uint32_t slot_;
+    const PoolView* pool_ = nullptr;
+    std::shared_ptr<PoolStats> stats_;  // of the waiting: outlives the view
+    conf::Balance kind_ = conf::Balance::least_requests;
+    std::unique_ptr<Balancer> balancer_;
+    RetryBudget budget_;
+    List<Exchange, InHold> waiting_;
+    bool troubled_ = false;
+    bool pumping_ = false;
+    Instant next_probe_{};
+    double tokens_ = 0;
+    Instant tokens_at_{};
+    uint64_t next_number_ = 1;
+};
+
+}  // namespace regrow::serve
