@@ -9,6 +9,7 @@ namespace {
 
 std::string hintFor(const Config& config, const std::string& repository) {
     std::vector<std::string_view> names;
+    names.reserve(config.repositories.size());
     for (const auto& [name, ignored] : config.repositories) names.push_back(name);
     const auto meant = nearest(repository, names);
     return meant.empty()

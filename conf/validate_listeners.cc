@@ -10,6 +10,7 @@ namespace {
 
 std::vector<std::string_view> poolNames(const Config& config) {
     std::vector<std::string_view> names;
+    names.reserve(config.pools.size());
     for (const auto& [name, pool] : config.pools) names.push_back(name);
     return names;
 }

@@ -68,7 +68,7 @@ TEST_CASE("every kind of check keeps the contract of a checker") {
         int calls = 0;
         const auto checker = makeChecker(loop, address, check);
         if (check.kind == conf::CheckKind::command && check.command[0] == "sleep") return;
-        checker->start([&](CheckResult) { ++calls; });
+        checker->start([&](const CheckResult&) { ++calls; });
         CHECK(calls == 0);
         CHECK(runUntil(loop, [&] { return calls > 0; }));
         event_base_loop(loop.base(), EVLOOP_NONBLOCK);
@@ -78,13 +78,13 @@ TEST_CASE("every kind of check keeps the contract of a checker") {
         if (check.kind == conf::CheckKind::command && check.command[0] == "sleep") return;
         auto checker = makeChecker(loop, address, check);
         bool called = false;
-        checker->start([&](CheckResult) { checker.reset(), called = true; });
+        checker->start([&](const CheckResult&) { checker.reset(), called = true; });
         CHECK(runUntil(loop, [&] { return called; }));
     }
     SECTION("destroyed before its end it never calls") {
         auto checker = makeChecker(loop, address, check);
         bool called = false;
-        checker->start([&](CheckResult) { called = true; });
+        checker->start([&](const CheckResult&) { called = true; });
         checker.reset();
         event_base_loop(loop.base(), EVLOOP_NONBLOCK);
         CHECK_FALSE(called);
@@ -153,7 +153,6 @@ TEST_CASE("wrong answers") {
           "connection closed within the answer's head (10 bytes)");
     CHECK(said(Manner::reply, "HTTP/1.1 200 OK\r\nX:", 50ms) ==
           "timeout after 50ms (answer incomplete)");
-    CHECK(said(Manner::drip, std::string(1000, 'H'), 50ms).find(":") != 0);
     CHECK(said(Manner::drip, "HTTP/1.1 200 OK\r\n" + std::string(5000, 'x'), 50ms) ==
           "timeout after 50ms (answer incomplete)");
     CHECK(said(Manner::reply, "HTTP/1.1 200 OK\r\nX: " + std::string(17'000, 'x'))

@@ -142,6 +142,7 @@ TEST_CASE("the same events give the same state") {
     Random random(1);
     const auto policy = anyPolicy(random);
     std::vector<HealthEvent> events;
+    events.reserve(500);
     for (int i = 0; i < 500; ++i) events.push_back(anyEvent(random, policy));
     const auto live = [&] {
         Instant now{1h};

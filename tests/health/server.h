@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <catch2/catch.hpp>
 #include <functional>
 #include <map>
 #include <memory>
@@ -38,7 +39,7 @@ inline Address boundAddress(int fd) {
 inline UniqueFd bound() {
     UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     const Address any = Address::loopback(0);
-    ::bind(fd.get(), any.sockaddrPtr(), any.length());
+    REQUIRE(::bind(fd.get(), any.sockaddrPtr(), any.length()) == 0);
     return fd;
 }
 
@@ -59,7 +60,8 @@ class Full {
         for (auto& filler : fillers_) {
             filler = UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
             const Address to = address();
-            ::connect(filler.get(), to.sockaddrPtr(), to.length());
+            [[maybe_unused]] const int started =
+                ::connect(filler.get(), to.sockaddrPtr(), to.length());
         }
     }
     Address address() const { return boundAddress(fd_.get()); }
