@@ -46,8 +46,7 @@ void Members::update(const PoolView& pool, Instant now, uint32_t rotation) {
     scale_ = std::min(kFinest, kMaxTotal / std::max(sum, 1.0));
     weigh(now);
     for (int32_t& credit : credits_) credit = std::clamp(credit, -total_, total_);
-    for (uint32_t i = 0; first && !places_.empty() && i < rotation % places_.size(); ++i)
-        settle(richest());
+    for (uint32_t i = 0; first && !places_.empty() && i < rotation % places_.size(); ++i) turn();
 }
 
 void Members::weigh(Instant now) {
@@ -63,18 +62,22 @@ void Members::weigh(Instant now) {
     }
 }
 
-// Two passes, so that the compiler does the first four at a time.
-size_t Members::richest() const {
+// The first loop has no branch, so that the compiler credits and compares four at a time.
+size_t Members::turn() {
     int32_t most = INT32_MIN;
-    for (size_t i = 0; i < credits_.size(); ++i) most = std::max(most, credits_[i] + weights_[i]);
-    size_t i = 0;
-    while (credits_[i] + weights_[i] != most) ++i;
-    return i;
+    for (size_t i = 0; i < credits_.size(); ++i) {
+        credits_[i] += weights_[i];
+        most = std::max(most, credits_[i]);
+    }
+    size_t chosen = 0;
+    while (credits_[chosen] != most) ++chosen;
+    credits_[chosen] -= total_;
+    return chosen;
 }
 
-void Members::settle(size_t chosen) {
-    for (size_t i = 0; i < credits_.size(); ++i) credits_[i] += weights_[i];
-    credits_[chosen] -= total_;
+void Members::takeBack(size_t chosen) {
+    for (size_t i = 0; i < credits_.size(); ++i) credits_[i] -= weights_[i];
+    credits_[chosen] += total_;
 }
 
 size_t Members::turnAmong(std::span<const uint32_t> among) {

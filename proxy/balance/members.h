@@ -32,9 +32,9 @@ class Members {
         return !tried.contains(backend(i).slot) && hasRoom(backend(i));
     }
 
-    // Whose turn it would be among all; settle() makes it so.
-    size_t richest() const;
-    void settle(size_t chosen);
+    // Deals a turn among all; takeBack() undoes it.
+    size_t turn();
+    void takeBack(size_t chosen);
     // Deals a turn among some of them; `among` is not empty.
     size_t turnAmong(std::span<const uint32_t> among);
     // Deals a turn among the eligible; size() when there is none.

@@ -5,12 +5,11 @@ namespace regrow {
 const BackendView* RoundRobin::pick(Instant now, const Tried& tried) {
     if (members_.size() == 0) return nullptr;
     members_.refresh(now);
-    size_t chosen = members_.richest();
-    if (members_.eligible(chosen, tried)) {
-        members_.settle(chosen);
-    } else {
+    size_t chosen = members_.turn();
+    if (!members_.eligible(chosen, tried)) {
         // Rare: who may not be chosen now is not credited either, or it would be owed a burst
         // later.
+        members_.takeBack(chosen);
         chosen = members_.turnAmongEligible(tried);
     }
     return chosen == members_.size() ? nullptr : &members_.backend(chosen);

@@ -1,6 +1,7 @@
 #include "proxy/balance/router.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "base/http/chars.h"
 
@@ -53,8 +54,9 @@ void Router::Prefixes::link(size_t index) {
 }
 
 void Router::Prefixes::seal() {
-    std::stable_sort(entries_.begin(), entries_.end(),
-                     [](const Entry& a, const Entry& b) { return a.prefix < b.prefix; });
+    std::sort(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
+        return std::tie(a.prefix, a.rule) < std::tie(b.prefix, b.rule);
+    });
     // Of equal prefixes the earliest route is first and stays.
     const auto same = [](const Entry& a, const Entry& b) { return a.prefix == b.prefix; };
     entries_.erase(std::unique(entries_.begin(), entries_.end(), same), entries_.end());

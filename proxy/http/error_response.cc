@@ -82,7 +82,7 @@ void writeHttpDate(HeadWriter& out, int64_t unix_seconds) {
     out.add(kDays[static_cast<size_t>(utc.tm_wday)]), out.add(", ");
     addTwoDigits(out, utc.tm_mday), out.add(' ');
     out.add(kMonths[static_cast<size_t>(utc.tm_mon)]), out.add(' ');
-    out.addNumber(static_cast<uint64_t>(utc.tm_year + 1900)), out.add(' ');
+    out.addNumber(uint64_t{1900} + static_cast<uint64_t>(utc.tm_year)), out.add(' ');
     addTwoDigits(out, utc.tm_hour), out.add(':');
     addTwoDigits(out, utc.tm_min), out.add(':');
     addTwoDigits(out, utc.tm_sec), out.add(" GMT");
