@@ -24,7 +24,7 @@ void eachKey(const Section& section, const std::function<void(const Key&)>& visi
 
 std::string complaintsOf(const std::string& yaml) {
     const auto said = complaints(yaml);
-    return said.empty() ? "" : said + "\nin\n" + yaml;
+    return said.empty() ? "good" : said + "\nin\n" + yaml;
 }
 
 std::string uncommented(const std::string& text) {
@@ -38,7 +38,7 @@ std::string uncommented(const std::string& text) {
 }  // namespace
 
 TEST_CASE("the defaults are a configuration, and say what leaving them out says") {
-    CHECK(complaintsOf(defaultsText()) == "");
+    CHECK(complaintsOf(defaultsText()) == "good");
     const auto written = parse(defaultsText(), "f");
     const auto left_out =
         parse(withPool("backends: [{name: app-1, address: 127.0.0.1:9001}]"), "f");
@@ -85,7 +85,7 @@ TEST_CASE("every configuration in the documentation loads") {
     for (auto at = docs->find(fence); at != std::string::npos;
          at = docs->find(fence, at + 1), ++count) {
         const auto begin = at + fence.size();
-        CHECK(complaintsOf(docs->substr(begin, docs->find("```", begin) - begin)) == "");
+        CHECK(complaintsOf(docs->substr(begin, docs->find("```", begin) - begin)) == "good");
     }
     CHECK(count >= 1);
 }
