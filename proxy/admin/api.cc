@@ -49,10 +49,12 @@ std::string actorOf(const Request& r) {
     return actor.empty() ? "admin" : "admin:" + actor;
 }
 
-// What to restore: ?snapshot=, ?at=, or {"snapshot": …} in the body.
+// What to restore: ?snapshot=, ?at=, or {"snapshot": …} in the body; "full" for a backup that reads
+// all again.
 Result<std::string> snapshotOf(const Request& r) {
     for (const char* name : {"snapshot", "at"})
         if (auto value = r.queryValue(name); !value.empty()) return value;
+    if (r.path.back() == "backup" && r.queryValue("full") == "1") return "full";
     if (r.body.empty() || r.body.front() != '{') return std::string();
     REGROW_TRY(const auto document, json::parse(r.body));
     for (const char* name : {"snapshot", "at"})

@@ -1,0 +1,55 @@
+#include "proxy/cli/check_verb.h"
+
+#include <fmt/core.h>
+
+#include "conf/load.h"
+#include "proxy/cli/output.h"
+
+namespace regrow::cli {
+namespace {
+
+struct Asked {
+    std::string config;
+    bool plan = false;
+};
+
+std::string counted(size_t n, std::string_view noun) {
+    return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
+}
+
+int check(const Asked& asked) {
+    if (asked.plan) {
+        fmt::print(stderr,
+                   "regrow: check --plan is not available in this version; without --plan the file "
+                   "is validated\n");
+        return kExitUsage;
+    }
+    const auto config = conf::load(asked.config);
+    if (!config) {
+        for (const auto& problem : config.error()) fmt::print(stderr, "{}\n", problem.text());
+        fmt::print(stderr, "{}: {}\n", asked.config, counted(config.error().size(), "problem"));
+        return kExitFailed;
+    }
+    size_t backends = 0;
+    for (const auto& [name, pool] : config->pools) backends += pool.backends.size();
+    print(fmt::format("{}: ok, {}, {}, {}\n", asked.config,
+                      counted(config->listeners.size(), "listener"),
+                      counted(config->pools.size(), "pool"), counted(backends, "backend")));
+    return kExitDone;
+}
+
+}  // namespace
+
+void addCheckVerb(CLI::App& app, int& exit_code) {
+    const auto asked = std::make_shared<Asked>();
+    CLI::App* verb = app.add_subcommand("check", "validate a configuration: every problem at once")
+                         ->group("The proxy");
+    verb->add_option("-c,--config", asked->config, "the configuration")
+        ->type_name("FILE")
+        ->required();
+    verb->add_flag("--plan", asked->plan,
+                   "show what a reload would change (not available in this version)");
+    verb->callback([asked, &exit_code] { exit_code = check(*asked); });
+}
+
+}  // namespace regrow::cli
