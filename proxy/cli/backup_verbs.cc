@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "proxy/cli/pin_verb.h"
 #include "proxy/cli/repository_verbs.h"
 #include "proxy/cli/step_verbs.h"
 #include "proxy/cli/verb_output.h"
@@ -236,6 +237,7 @@ void addBackupVerbs(CLI::App& app, int& exit_code, OnlineVerb online) {
     addStepActivate(step, exit_code);
     addStepUntouched(step, exit_code);
     addStepFresh(step, exit_code);
+    addStepPin(step, exit_code);
 }
 
 }  // namespace regrow::cli

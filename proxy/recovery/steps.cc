@@ -153,6 +153,12 @@ Result<InspectResult> inspectOf(const Value& line, std::string_view what) {
                          .ready_epoch = json::getUint(line, "ready_epoch").value_or(0)};
 }
 
+Result<RepositoryOpened> repositoryOf(const Value& line, std::string_view what) {
+    const auto id = json::getString(line, "id");
+    if (!id || id->empty()) return std::unexpected(misses(what, "id"));
+    return RepositoryOpened{*id, json::getBool(line, "created").value_or(false)};
+}
+
 Result<void> nothingOf(const Value& /*line*/, std::string_view /*what*/) {
     return {};
 }
@@ -253,6 +259,8 @@ Handle LocalSteps::untouched(const UntouchedRequest& request, OnDone<UntouchedRe
         .with("--name", request.name)
         .with("--data", request.data)
         .with("--exited-at", formatTime(request.exited_at));
+    if (!request.lineage.empty())
+        command.with("--lineage", request.lineage).with("--epoch", std::to_string(request.epoch));
     return run(loop_,
                {"looking whether " + request.data + " is untouched", command.take(), limits_.brief},
                nullptr, untouchedOf, std::move(on_done));
@@ -276,8 +284,17 @@ Handle LocalSteps::inspect(const InspectRequest& request, OnDone<InspectResult> 
                inspectOf, std::move(on_done));
 }
 
+Handle LocalSteps::openRepository(const RepositoryRef& repository, bool create,
+                                  OnDone<RepositoryOpened> on_done) {
+    VerbArgs command(binary_, {"step", "repository"});
+    command.repository(repository).when(create, "--create");
+    return run(loop_, {"opening repository " + repository.path, command.take(), limits_.brief},
+               nullptr, repositoryOf, std::move(on_done));
+}
+
 Handle LocalSteps::fresh(const FreshRequest& request, OnDone<void> on_done) {
     VerbArgs command(binary_, {"step", "fresh"});
+    if (request.repository) command.repository(*request.repository);
     command.with("--data", request.data)
         .with("--backend", request.backend)
         .with("--lineage", request.lineage)

@@ -97,6 +97,8 @@ struct UntouchedRequest {
     std::string name;
     std::string data;
     WallTime exited_at;
+    std::string lineage = {};  // with it, the marker must be of this lineage and epoch
+    uint64_t epoch = 0;
 };
 struct UntouchedResult {
     bool untouched = false;
@@ -113,19 +115,26 @@ struct VerifyTreeResult {
     std::string digest;  // of the tree as it was verified
 };
 
-// Whose data lies in a directory: before a spare is written to, before a restored server is started.
+// Whose data lies in a directory: before a spare is written to, before a restored server is
+// started.
 struct InspectRequest {
     std::string data;
     std::string backend;  // POOL/NAME of the place it is wanted for
 };
 struct InspectResult {
-    bool usable = false;   // absent, empty, or marked as this backend's: may be replaced by a restore
-    std::string reason;    // why not, and what to do
-    std::string backend;   // of the marker; empty: there is none
+    bool usable =
+        false;           // absent, empty, or marked as this backend's: may be replaced by a restore
+    std::string reason;  // why not, and what to do
+    std::string backend;  // of the marker; empty: there is none
     std::string lineage;
     uint64_t epoch = 0;
     std::string ready_recovery;  // of READY; empty: never restored
     uint64_t ready_epoch = 0;
+};
+
+struct RepositoryOpened {
+    std::string id;
+    bool created = false;
 };
 
 struct FreshRequest {
@@ -133,6 +142,8 @@ struct FreshRequest {
     std::string backend;
     std::string lineage;
     uint64_t epoch = 0;
+    // With it: refused when it knows snapshots of `backend`, which is then not new at all.
+    std::optional<RepositoryRef> repository = std::nullopt;
 };
 
 struct PinRequest {
@@ -171,8 +182,12 @@ class LocalSteps {
                     OnDone<ActivateResult> on_done);
     Handle untouched(const UntouchedRequest& request, OnDone<UntouchedResult> on_done);
     // The exact set of files with their metadata, then the kind's own check.
-    Handle verifyTree(const VerifyTreeRequest& request, OnProgress on_progress, OnDone<VerifyTreeResult> on_done);
+    Handle verifyTree(const VerifyTreeRequest& request, OnProgress on_progress,
+                      OnDone<VerifyTreeResult> on_done);
     Handle inspect(const InspectRequest& request, OnDone<InspectResult> on_done);
+    // Opens it; makes it where nothing is, when `create`.
+    Handle openRepository(const RepositoryRef& repository, bool create,
+                          OnDone<RepositoryOpened> on_done);
     // Writes the first marker into data that a backend has just come up with.
     Handle fresh(const FreshRequest& request, OnDone<void> on_done);
     // Keeps retention away from a snapshot while a recovery uses it; it expires by itself.
