@@ -28,10 +28,10 @@ const unsigned char* raw(std::string_view bytes) {
 }
 
 OSSL_PARAM octets(const char* name, std::string_view bytes) {
-    // OpenSSL's constructor wants a mutable pointer and only reads from it; no bytes is not a null
-    // pointer to it.
-    const char* const data = bytes.data() ? bytes.data() : "";
-    return OSSL_PARAM_construct_octet_string(name, const_cast<char*>(data), bytes.size());
+    // OpenSSL's constructor wants a mutable pointer, never null, and only reads from it.
+    static const char empty = 0;
+    return OSSL_PARAM_construct_octet_string(
+        name, const_cast<char*>(bytes.empty() ? &empty : bytes.data()), bytes.size());
 }
 
 struct MdContext {

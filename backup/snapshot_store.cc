@@ -57,9 +57,9 @@ Result<Prefix> decodePrefix(std::string_view bytes, const ObjectInfo& object) {
     ByteReader r(bytes);
     if (r.raw(kMagic.size()) != kMagic) return corrupt(object.name, "not a snapshot");
     if (r.u8() != kVersion) return corrupt(object.name, "written by a newer regrow, or damaged");
-    r.raw(3);
+    const bool zeros = r.raw(3) == std::string_view("\0\0\0", 3);
     const Prefix p{r.u32(), r.u32()};
-    if (r.failed() || p.header_size > kMaxHeaderSize || p.root_size > kMaxRootSize ||
+    if (r.failed() || !zeros || p.header_size > kMaxHeaderSize || p.root_size > kMaxRootSize ||
         kPrefixSize + uint64_t{p.header_size} + p.root_size != object.size)
         return corrupt(object.name, "cut short or damaged");
     return p;
