@@ -59,7 +59,7 @@ std::string_view name(Source source);
     auto REGROW_CONCAT(try_, __LINE__) = (expression);                \
     if (!REGROW_CONCAT(try_, __LINE__))                               \
         return std::unexpected(std::move(REGROW_CONCAT(try_, __LINE__)).error()); \
-    declaration = *std::move(REGROW_CONCAT(try_, __LINE__))
+    declaration = *std::move(REGROW_CONCAT(try_, __LINE__))  // NOLINT(bugprone-macro-parentheses): a declaration
 // For a Result<void>.
 #define REGROW_CHECK(expression)                                        \
     do {                                                                \

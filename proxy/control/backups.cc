@@ -171,25 +171,53 @@ recovery::Handle Backups::capture(Place& place, const conf::Server& server, uint
 void Backups::refresh() {
     for (auto& [name, repository] : repositories_) {
         if (listings_.contains(name)) continue;
-        const auto& conf = registry_.config().repositories.at(name);
-        listings_[name] = steps_.listSnapshots(
-            {conf.path, conf.key_file}, "", [this, name = name](Result<recovery::SnapshotListing> listing) {
-                const auto handle = std::move(listings_[name]);
-                listings_.erase(name);
-                if (listing) return noteListing(name, *listing);
-                auto& state = repositories_[name];
-                if (state.reachable || state.error.empty())
-                    events_.add("", "", "backup", "repository " + name + " does not answer: " + listing.error().message);
-                state.reachable = false;
-                state.error = listing.error().message;
-            });
+        if (repository.opened) readList(name);
+        else open(name);
     }
+}
+
+// One that state_dir never recorded is made; a recorded one that is gone, or is another one by now, is an error: taking it
+// for an empty repository would mean starting anew over what was lost.
+void Backups::open(const std::string& name) {
+    const auto& conf = registry_.config().repositories.at(name);
+    const auto recorded = registry_.journal().saved().repositories.find(name);
+    const std::string known = recorded == registry_.journal().saved().repositories.end() ? "" : recorded->second;
+    listings_[name] = steps_.openRepository({conf.path, conf.key_file}, known.empty(), [this, name, known](Result<recovery::RepositoryOpened> opened) {
+        const auto handle = std::move(listings_[name]);
+        listings_.erase(name);
+        if (!opened) return unreachable(name, opened.error());
+        if (!known.empty() && opened->id != known)
+            return unreachable(name, {Code::refused, Source::repository, false,
+                                      "it is not the repository it was (id " + opened->id + ", recorded " + known + "); bring the old one back, or name a new one"});
+        if (known.empty())
+            if (const auto written = registry_.journal().repository(name, opened->id); !written) return unreachable(name, written.error());
+        if (opened->created) events_.add("", "", "backup", "repository " + name + " is made");
+        repositories_[name].opened = true;
+        readList(name);
+    });
+}
+
+void Backups::readList(const std::string& name) {
+    const auto& conf = registry_.config().repositories.at(name);
+    listings_[name] = steps_.listSnapshots({conf.path, conf.key_file}, "", [this, name](Result<recovery::SnapshotListing> listing) {
+        const auto handle = std::move(listings_[name]);
+        listings_.erase(name);
+        if (listing) noteListing(name, *listing);
+        else unreachable(name, listing.error());
+    });
+}
+
+void Backups::unreachable(const std::string& name, const Error& error) {
+    auto& state = repositories_[name];
+    if (state.reachable || state.error.empty()) events_.add("", "", "backup", "repository " + name + " does not answer: " + error.message);
+    state.reachable = false;
+    state.error = error.message;
 }
 
 void Backups::noteListing(const std::string& name, const recovery::SnapshotListing& listing) {
     auto& state = repositories_[name];
     const bool came_back = !state.reachable && !state.error.empty();
-    state = {true, listing.snapshots.size(), listing.space, ""};
+    state = {true, listing.snapshots.size(), listing.space, "", true};
     for (auto& [pool_name, pool] : registry_.pools()) {
         if (registry_.repositoryOf(pool) != name) continue;
         for (const auto& place : pool.places) {

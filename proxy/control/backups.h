@@ -22,6 +22,7 @@ class Backups {
         uint64_t snapshots = 0;
         recovery::RepositorySpace space;
         std::string error;
+        bool opened = false;  // it is the one that was recorded
     };
 
     Backups(EventLoop& loop, Registry& registry, recovery::LocalSteps& steps, EventLog& events);
@@ -49,6 +50,9 @@ class Backups {
 
   private:
     void refresh();
+    void open(const std::string& name);   // makes it when state_dir never recorded it
+    void readList(const std::string& name);
+    void unreachable(const std::string& name, const Error& error);
     void runDue();
     void scheduled(const recovery::BackupSchedule::Due& due);
     void finished(const recovery::BackupSchedule::Due& due, const recovery::BackendKey& key, WallTime started,
