@@ -34,7 +34,8 @@ function setPill(node, state, text) {
 function seconds(s) {
   if (s === null || s === undefined || !isFinite(s)) return '\u2013';
   if (s < 0) s = 0;
-  if (s < 0.001) return '0 s';
+  if (s === 0) return '0 s';
+  if (s < 0.001) return '< 1 ms';
   if (s < 1) return Math.round(s * 1000) + ' ms';
   if (s < 10) return s.toFixed(1) + ' s';
   if (s < 60) return Math.round(s) + ' s';
@@ -179,7 +180,7 @@ function makeBackend(pool) {
   v.why = button('Why?', () => { setFilter(pool + '/' + v.id); $('events-title').scrollIntoView({block: 'start'}); }, 'quiet');
   v.node = el('tr', {},
     el('td', {class: 'wide'}, v.name, v.where),
-    el('td', {class: 'wide'}, v.state, v.since),
+    el('td', {class: 'wide state'}, v.state, v.since),
     el('td', {class: 'wide'}, v.reason, v.check), v.latency, v.inFlight, v.requests, v.errors,
     el('td', {class: 'wide'}, el('div', {class: 'row-actions'}, v.why, v.backup, v.drain, v.undrain, v.recover)));
   return v;
@@ -232,10 +233,11 @@ function makePool(name) {
   const heading = (text) => { const h = el('h3'); h.textContent = text; return h; };
   v.backupPart = el('div', {}, heading('Backup'), v.tiles.node, v.backupNote);
   v.sparePart = el('div', {}, heading('Spares'), v.spareList, v.noSpares);
+  v.under = el('div', {class: 'under'}, v.backupPart, v.sparePart);
   v.node = el('section', {class: 'card', 'aria-label': 'Pool ' + name},
     el('div', {class: 'card-head'}, el('div', {class: 'pool-title'}, title, v.state), spark, v.numbers.node),
     el('table', {class: 'backends'}, el('thead', {}, head), v.body),
-    el('div', {class: 'under'}, v.backupPart, v.sparePart));
+    v.under);
   return v;
 }
 function rate(v, pool, now) {
@@ -291,6 +293,7 @@ function updatePool(v, name, pool, now) {
   sync(v.spareList, v.spares, pool.spares, (s) => s.name, () => makeSpare(name), updateSpare);
   v.noSpares.hidden = pool.spares.length > 0;
   v.sparePart.hidden = !pool.backup && pool.spares.length === 0;
+  v.under.hidden = v.sparePart.hidden && !pool.backup;
   updateBackup(v, pool);
 }
 
