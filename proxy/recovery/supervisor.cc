@@ -47,7 +47,7 @@ Result<std::string> instanceOf(const std::string& state_dir) {
     const auto known = readFile(path, 256);
     if (known && !known->empty()) return known;
     if (!known && known.error().code != Code::not_found) return known;
-    const std::string instance = toHex(secureRandomBytes(16));
+    std::string instance = toHex(secureRandomBytes(16));
     REGROW_CHECK(writeFileAtomic(path, instance));
     return instance;
 }
@@ -192,6 +192,7 @@ struct Supervisor::Impl : std::enable_shared_from_this<Impl> {
         const auto& left = tree.scan();
         if (left.empty()) return {};
         std::vector<std::string> names;
+        names.reserve(left.size());
         for (const auto& process : left) names.push_back(process.text());
         return fail(Code::refused, Source::us,
                     fmt::format("{} cannot start: processes of an earlier run are still there: {}",

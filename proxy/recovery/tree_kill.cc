@@ -103,6 +103,7 @@ class KillCourse {
 std::string KillReport::text() const {
     if (!empty()) {
         std::vector<std::string> names;
+        names.reserve(left.size());
         for (const auto& process : left) names.push_back(process.text());
         return fmt::format("still there after {}: {}", humanDuration(took), fmt::join(names, ", "));
     }
