@@ -113,7 +113,15 @@ void lookAgain(Turn& turn) {
         turn.s.retry_at = turn.now + turn.s.backoff;
         return askFence(turn);
     }
-    if (turn.s.held_from == State::choose) return enterChoose(turn, "looking again");
+    if (turn.s.held_from == State::choose) {
+        // Nothing to look at: no reason to claim, list and hold again.
+        const bool hopeless = turn.s.held == HeldReason::no_spare && turn.s.spare.empty() &&
+                              turn.context.spare == Known::no;
+        if (!hopeless) return enterChoose(turn, "looking again");
+        turn.s.backoff = std::min(kLongestLook, turn.s.backoff * 2);
+        turn.s.retry_at = turn.now + turn.s.backoff;
+        return;
+    }
     const auto block = blocked(turn);
     if (!block && mustAsk(turn)) {
         turn.s.retry_at = turn.now + turn.s.backoff;
@@ -192,7 +200,13 @@ void heldRequested(Turn& turn, const Requested& event) {
 }
 
 void heldGate(Turn& turn, const GateChanged&) {
+    // GateChanged may come often: it never pushes the next look further away.
+    const auto retry_at = turn.s.retry_at;
+    const auto backoff = turn.s.backoff;
     if (turn.s.held_from == State::decide || turn.s.held == HeldReason::no_spare) lookAgain(turn);
+    if (turn.s.state != State::held || turn.awaits(Action::list_snapshots)) return;
+    turn.s.retry_at = retry_at;
+    turn.s.backoff = backoff;
 }
 
 void heldListed(Turn& turn, const SnapshotsListed& event) {

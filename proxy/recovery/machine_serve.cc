@@ -258,7 +258,9 @@ void workingSpareLost(Turn& turn, const SpareLost& event) {
 
 void workingReturned(Turn& turn, const OldReturned& event) {
     auto& s = turn.s;
-    if (s.reinstating) return;
+    // A worker that has not dropped the old epoch could still use it beside the new one: not before
+    // all have.
+    if (s.reinstating || !s.workers_cut) return;
     if (!event.healthy || !event.data_intact || s.served || s.requested || s.cancelling)
         return lateReturned(turn, event);
     releaseSpare(turn, "the old server came back");

@@ -107,8 +107,10 @@ enum class Action {
     mark_spare_lost,   // `spare`: lost
     quarantine_spare,  // `spare`: it took writes, so its data is kept
     run_after_hook,
-    notify,        // `text` to recovery.notify; `alarm` says whether a person is needed
-    end_recovery,  // terminal: unpin, release what is held for it, move it to the past recoveries
+    notify,  // `text` to recovery.notify; `alarm` says whether a person is needed
+    // Terminal: unpin, move it to the past recoveries, and free every spare that is still claimed
+    // by it (a claim whose answer came too late: it was never written to).
+    end_recovery,
 };
 inline constexpr size_t kActions = 30;
 
