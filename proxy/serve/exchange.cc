@@ -67,6 +67,9 @@ void Exchange::begin(ClientSession& session, const http::RequestHead& head) {
     if (out.full()) return respond(431, Cause::client, "the head is too large");
     request_.filled(out.size());
     body_.begin(head.body, head.body.kind == http::BodyKind::chunked);
+    // What came with the head. From here on the head's bytes may be written over.
+    if (!body_.received() && !body_.transform(session.in))
+        return respond(400, Cause::client, http::textOf(body_.flaw()));
     dispatch();
 }
 
@@ -108,8 +111,8 @@ void Exchange::respond(uint16_t status, Cause cause, std::string_view detail) {
     answered_ = true;
     keep_ =
         keep_ && body_.ended() && !worker_.draining() && worker_.listener(session_->listenerSlot());
-    if (stats_ && status >= 500) stats_->errors.add();
-    if (status < 500)
+    if (stats_ && status >= 500 && cause != Cause::client) stats_->errors.add();
+    if (cause == Cause::client)
         if (const ListenerView* listener = worker_.listener(session_->listenerSlot()))
             worker_.shardOf(*listener).bad_requests.add();
     state_ = State::relaying;

@@ -18,7 +18,7 @@ namespace regrow::serve {
 
 struct WorkerPoolOptions {
     int workers = 1;
-    std::string access_log_path;  // empty: off
+    std::string access_log_path = {};  // empty: off
     bool access_log_json = false;
     std::string proxy_name = "regrow";  // in Via
 };

@@ -14,7 +14,7 @@ bool waiting(ProxyUnderTest& proxy, int count) {
     return eventually([&] { return proxy.pool.stats->waiting.load() == count; });
 }
 
-void serve(Origin& origin) {
+void answer(Origin& origin) {
     Peer server = origin.accept();
     server.hearHead();
     server.say(kHi);
@@ -133,7 +133,7 @@ TEST_CASE("held requests leave no faster than the release rate") {
     const Instant begin = Mono::now();
     proxy.pool.backends[0].accepting = true;
     proxy.publish();
-    for (int i = 0; i < 6; ++i) serve(origin);
+    for (int i = 0; i < 6; ++i) answer(origin);
     for (Peer& client : clients) CHECK(client.hearHead().starts_with("HTTP/1.1 200 "));
     CHECK(Mono::now() - begin >= 150ms);  // six at 20 a second, the first two at once at most
 }

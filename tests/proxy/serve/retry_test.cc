@@ -31,7 +31,7 @@ Attempt only(Attempt a, bool hold) {  // no other backend
     a.hold = hold;
     return a;
 }
-Attempt status(Attempt a, uint16_t s) {
+Attempt answeredWith(Attempt a, uint16_t s) {
     a.trouble = Trouble::status;
     a.status = s;
     return a;
@@ -77,10 +77,11 @@ TEST_CASE("what is sent again, and where") {
          Verdict::same_again, true},
         {"silence: elsewhere", with(kGet, no_first_byte), Verdict::elsewhere, true},
         {"silence of the only one", only(with(kGet, no_first_byte), true), Verdict::answer},
-        {"503 goes elsewhere", status(kGet, 503), Verdict::elsewhere, true},
-        {"503 to a POST", status(kPost, 503), Verdict::answer},
-        {"503 from the only one is the answer", only(status(kGet, 503), true), Verdict::answer},
-        {"500 is not named by default", status(kGet, 500), Verdict::answer},
+        {"503 goes elsewhere", answeredWith(kGet, 503), Verdict::elsewhere, true},
+        {"503 to a POST", answeredWith(kPost, 503), Verdict::answer},
+        {"503 from the only one is the answer", only(answeredWith(kGet, 503), true),
+         Verdict::answer},
+        {"500 is not named by default", answeredWith(kGet, 500), Verdict::answer},
         {"nonsense is not asked for twice", with(kGet, bad_answer), Verdict::answer},
         {"fenced: GET waits", only(with(kGet, fenced), true), Verdict::wait},
         {"fenced: GET, nothing held", with(kGet, fenced), Verdict::elsewhere},
@@ -109,9 +110,9 @@ TEST_CASE("retry rules are obeyed") {
     CHECK(decide(rules, with(kGet, Trouble::reset)) == Verdict::answer);
     rules = {};
     rules.on_5xx = true;
-    CHECK(decide(rules, status(kGet, 500)) == Verdict::elsewhere);
+    CHECK(decide(rules, answeredWith(kGet, 500)) == Verdict::elsewhere);
     rules.on_503 = rules.on_5xx = false;
-    CHECK(decide(rules, status(kGet, 503)) == Verdict::answer);
+    CHECK(decide(rules, answeredWith(kGet, 503)) == Verdict::answer);
 }
 
 TEST_CASE("the retry budget is a share of the requests, and a few a second for quiet pools") {
@@ -127,7 +128,7 @@ TEST_CASE("the retry budget is a share of the requests, and a few a second for q
     CHECK(spend() == 0);
     now += std::chrono::seconds(1);
     CHECK(spend() == 3);
-    for (int i = 0; i < 100; ++i) budget.request();
+    for (int i = 0; i < 102; ++i) budget.request();
     CHECK(spend() == 20);
     now += std::chrono::hours(1);
     CHECK(spend() == 3);  // quiet hours do not save up for a storm
