@@ -21,8 +21,8 @@ class Environment {
 
 class HookRun final : public Operation {
   public:
-    HookRun(EventLoop& loop, const std::string& step, const conf::Hook& hook, const HookContext& context,
-            OnDone<std::string> on_done)
+    HookRun(EventLoop& loop, const std::string& step, const conf::Hook& hook,
+            const HookContext& context, OnDone<std::string> on_done)
         : what_(step + " hook " + (hook.argv.empty() ? "(empty)" : hook.argv[0])),
           on_done_(std::move(on_done)) {
         SpawnOptions options;
