@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <filesystem>
 #include <ranges>
 #include <thread>
 #include <unordered_map>
@@ -150,7 +151,7 @@ class Capture {
         problems_ = std::move(tree_.problems);
         for (const Entry& entry : tree_.entries)
             if (entry.type == EntryType::regular && entry.path.ends_with("-wal"))
-                logs_.emplace(entry.path, entry.size ? std::optional(entry.ctime) : std::nullopt);
+                logs_.emplace(entry.path, entry.size ? std::optional(entry.mtime) : std::nullopt);
         return {};
     }
 
@@ -300,9 +301,11 @@ class Capture {
         const ssize_t n = ::pread(fd.get(), head.data(), head.size(), 0);
         if (n == static_cast<ssize_t>(head.size()) &&
             std::string_view(head.data(), head.size()) == kSqliteMagic) {
+            databases_.insert(entry.path);  // its journal is of no use without it
             fd.reset();  // closing it later would drop the locks SQLite holds in this process
             REGROW_TRY(const bool done, readDatabase(entry, directory, at.name, reader));
             if (done) return {};
+            databases_.erase(entry.path);
             fd = openForReading(directory, at.name);
             if (!fd) return failErrno(errno, "opening");
             return readPlain(entry, directory, at.name, fd.get(), true, reader);
@@ -359,7 +362,7 @@ class Capture {
         const bool logged =
             ::fstatat(directory, (name + "-wal").c_str(), &log, AT_SYMLINK_NOFOLLOW) == 0 &&
             log.st_size > 0;
-        letTickPass(logged ? log.st_ctim : st.st_ctim);
+        letTickPass(logged ? log.st_mtim : st.st_ctim);
         REGROW_CHECK(refresh(entry, st, directory, name));
         const SqliteCopyOptions how{.scratch = options_.scratch,
                                     .busy = options_.database_wait,
@@ -372,8 +375,7 @@ class Capture {
         entry.size = static_cast<uint64_t>(size.st_size);
         REGROW_TRY(entry.pieces, reader.read((*copy)->get(), ContentKind::sqlite, entry.size));
         entry.kind = ContentKind::sqlite;
-        if (logged) entry.ctime = later(entry.ctime, timeStamp(log.st_ctim));
-        databases_.insert(entry.path);
+        if (logged) entry.ctime = later(entry.ctime, timeStamp(log.st_mtim));
         return true;
     }
 
@@ -391,7 +393,7 @@ class Capture {
         out.capture = options_.rescue ? "directory, rescued" : "directory";
         char host[256] = {};
         if (::gethostname(host, sizeof host - 1) == 0) out.host = host;
-        out.source = options_.path;
+        out.source = std::filesystem::absolute(options_.path).lexically_normal().string();
         for (const Problem& problem : problems_)
             out.problems.push_back(problem.path.empty()
                                        ? problem.message
@@ -449,7 +451,7 @@ class Capture {
     WalkResult tree_;
     std::unordered_map<std::string_view, const Entry*> known_;  // the parent's, by path
     std::unordered_map<std::string, std::optional<TimeStamp>>
-        logs_;                                   // "…-wal" files, their ctime unless empty
+        logs_;                                   // "…-wal" files, their mtime unless empty
     std::unordered_set<std::string> databases_;  // SQLite files met so far
     std::unordered_map<uint64_t, Entry> links_;  // first of each hard-linked inode
     std::vector<Problem> problems_;

@@ -64,14 +64,14 @@ bool suspicious(size_t vanished, size_t before) {
     return vanished >= kFewVanished && vanished * 2 > before;
 }
 
-bool contentUnchanged(const Entry& parent, const Entry& now, std::optional<TimeStamp> log_ctime) {
+bool contentUnchanged(const Entry& parent, const Entry& now, std::optional<TimeStamp> log_time) {
     if (parent.type != EntryType::regular || now.type != EntryType::regular) return false;
     if (parent.inode != now.inode || parent.mtime != now.mtime || parent.changed_while_read)
         return false;
     if (parent.kind != ContentKind::sqlite)
         return parent.size == now.size && parent.ctime == now.ctime;
     // A database's copy may be larger than its file while the log holds the rest.
-    return parent.ctime == (log_ctime ? later(now.ctime, *log_ctime) : now.ctime);
+    return parent.ctime == (log_time ? later(now.ctime, *log_time) : now.ctime);
 }
 
 bool sameNames(std::span<const Entry> a, std::span<const Entry> b) {

@@ -22,9 +22,11 @@ size_t vanished(std::span<const Entry> before, std::span<const Entry> now);
 // is held back for a person.
 bool suspicious(size_t vanished, size_t before);
 
-// Whether `now` may take its content from `parent` without being read. `log_ctime`: of the
-// write-ahead log beside an SQLite database, whose changes do not touch the database file itself.
-bool contentUnchanged(const Entry& parent, const Entry& now, std::optional<TimeStamp> log_ctime);
+// Whether `now` may take its content from `parent` without being read. `log_time`: last
+// write to the write-ahead log beside an SQLite database, whose changes do not touch the database
+// file itself. (Its ctime will not do: SQLite, as root, gives the log's owner anew with each
+// opening, ours too.)
+bool contentUnchanged(const Entry& parent, const Entry& now, std::optional<TimeStamp> log_time);
 
 // Whether two trees hold the same names with the same metadata; both in path order, content not
 // looked at. Sizes of databases and all ctimes are left to contentUnchanged().

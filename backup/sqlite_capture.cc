@@ -100,17 +100,23 @@ int stepUntil(sqlite3_backup* backup, Instant deadline) {
     }
 }
 
+// SQLite's own busy timeout waits up to 100 ms between looks; a busy writer's pauses are shorter.
+int waitABit(void* deadline, int) {
+    if (Mono::now() >= *static_cast<const Instant*>(deadline)) return 0;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return 1;
+}
+
 Result<Outcome> backUp(sqlite3* from, const std::string& to, Duration busy) {
     REGROW_TRY(const Db target, openDb(to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE));
     ::sqlite3_exec(target.get(), "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;", nullptr,
                    nullptr, nullptr);
-    ::sqlite3_busy_timeout(
-        from,
-        static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(busy).count()));
+    const Instant deadline = Mono::now() + busy;
+    ::sqlite3_busy_handler(from, &waitABit, const_cast<Instant*>(&deadline));
     sqlite3_backup* backup = ::sqlite3_backup_init(target.get(), "main", from, "main");
     if (!backup)
         return failSqlite(::sqlite3_errcode(target.get()), target.get(), "starting the copy");
-    const int stepped = stepUntil(backup, Mono::now() + busy);
+    const int stepped = stepUntil(backup, deadline);
     const int finished = ::sqlite3_backup_finish(backup);
     if (stepped == SQLITE_DONE && finished == SQLITE_OK) return Outcome::copied;
     switch (stepped & 0xff) {
@@ -186,23 +192,17 @@ Result<bool> copyParts(int directory, const std::string& name, const Scratch& sc
     return true;
 }
 
+// Nothing: somebody wrote meanwhile, or still does.
 Result<std::optional<UniqueFd>> copyAtRest(int directory, const std::string& name,
-                                           const SqliteCopyOptions& options) {
-    const Instant deadline = Mono::now() + options.busy;
-    while (true) {
-        REGROW_TRY(const Scratch scratch, Scratch::make(options.scratch));
-        REGROW_TRY(const bool whole, copyParts(directory, name, scratch));
-        if (whole) {
-            REGROW_TRY(const Db db, openDb(scratch.file("db"), SQLITE_OPEN_READWRITE));
-            REGROW_TRY(const Outcome outcome, backUp(db.get(), scratch.file("copy"), options.busy));
-            if (outcome != Outcome::copied) return std::optional<UniqueFd>();
-            return takeOut(scratch);
-        }
-        if (Mono::now() >= deadline)
-            return fail(Code::timeout, Source::disk,
-                        "the database is being written by a process that lets nobody read it");
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
+                                           const SqliteCopyOptions& options, Outcome& outcome) {
+    REGROW_TRY(const Scratch scratch, Scratch::make(options.scratch));
+    outcome = Outcome::not_in_place;
+    REGROW_TRY(const bool whole, copyParts(directory, name, scratch));
+    if (!whole) return std::optional<UniqueFd>();
+    REGROW_TRY(const Db db, openDb(scratch.file("db"), SQLITE_OPEN_READWRITE));
+    REGROW_TRY(outcome, backUp(db.get(), scratch.file("copy"), options.busy));
+    if (outcome != Outcome::copied) return std::optional<UniqueFd>();
+    return takeOut(scratch);
 }
 
 // A database in WAL mode with no -shm beside it is not open anywhere, and opening it would make
@@ -216,31 +216,52 @@ bool logWithoutUser(int directory, const std::string& name) {
            ::faccessat(directory, (name + "-shm").c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0;
 }
 
-}  // namespace
-
-Result<std::optional<UniqueFd>> copySqlite(int directory, const std::string& name,
-                                           const SqliteCopyOptions& options) {
-    const std::string path = joinPath(descriptorPath(directory), name);
-    if (options.at_rest || path.size() > kLongestSqlitePath || path.front() != '/' ||
-        logWithoutUser(directory, name))
-        return copyAtRest(directory, name, options);
+// Nothing: not while things stand as they do. SQLite opens by path, so the file is looked at before
+// and after.
+Result<std::optional<UniqueFd>> copyInPlace(int directory, const std::string& name,
+                                            const std::string& path,
+                                            const SqliteCopyOptions& options, Outcome& outcome) {
     struct stat before{};
     struct stat after{};
     if (::fstatat(directory, name.c_str(), &before, AT_SYMLINK_NOFOLLOW) != 0)
         return failErrno(errno, "the database");
     REGROW_TRY(const Scratch scratch, Scratch::make(options.scratch));
-    Outcome outcome = Outcome::not_in_place;
+    outcome = Outcome::not_in_place;
     if (auto db = openDb(path, SQLITE_OPEN_READONLY)) {
         REGROW_TRY(outcome, backUp(db->get(), scratch.file("copy"), options.busy));
     }
-    if (outcome == Outcome::not_a_database) return std::optional<UniqueFd>();
-    if (outcome == Outcome::not_in_place) return copyAtRest(directory, name, options);
+    if (outcome != Outcome::copied) return std::optional<UniqueFd>();
     if (::fstatat(directory, name.c_str(), &after, AT_SYMLINK_NOFOLLOW) != 0)
         return failErrno(errno, "the database");
-    if (before.st_ino != after.st_ino)  // SQLite opened by path: make sure it was this file
+    if (before.st_ino != after.st_ino)
         return fail(Code::unavailable, Source::disk,
                     "the database was replaced by another while it was copied");
     return takeOut(scratch);
+}
+
+}  // namespace
+
+// A reader that may not roll back sees a hot journal at times where a writer is just done with it,
+// so neither way is final before the deadline.
+Result<std::optional<UniqueFd>> copySqlite(int directory, const std::string& name,
+                                           const SqliteCopyOptions& options) {
+    const std::string path = joinPath(descriptorPath(directory), name);
+    const bool never_in_place =
+        options.at_rest || path.size() > kLongestSqlitePath || path.front() != '/';
+    const Instant deadline = Mono::now() + options.busy;
+    while (true) {
+        Outcome outcome = Outcome::not_in_place;
+        if (!never_in_place && !logWithoutUser(directory, name)) {
+            REGROW_TRY(auto copy, copyInPlace(directory, name, path, options, outcome));
+            if (copy || outcome == Outcome::not_a_database) return copy;
+        }
+        REGROW_TRY(auto copy, copyAtRest(directory, name, options, outcome));
+        if (copy || outcome == Outcome::not_a_database) return copy;
+        if (Mono::now() >= deadline)
+            return fail(Code::timeout, Source::disk,
+                        "the database is being written by a process that lets nobody read it");
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
 }
 
 Result<std::vector<std::string>> checkSqlite(int directory, const std::string& name) {

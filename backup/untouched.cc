@@ -73,8 +73,11 @@ void checkChanged(const UntouchedQuestion& q, std::span<const Entry> there,
     const WallTime latest = q.exited_at + std::chrono::duration_cast<Wall::duration>(q.slack);
     for (const Entry& entry : there) {
         // Whatever touches a file moves its ctime; an mtime may be set to any year, also by the
-        // service itself.
-        if (wallTime(entry.ctime) > latest)
+        // service. Only what SQLite keeps beside a database is touched by those who merely read it,
+        // captures among them.
+        const bool beside = !sqliteOwner(entry.path).empty();
+        if (beside && entry.path.ends_with("-shm")) continue;
+        if (wallTime(beside ? entry.mtime : entry.ctime) > latest)
             changed.add("changed after the server's end at " + formatTime(q.exited_at), entry.path);
     }
     changed.into(out);

@@ -121,7 +121,8 @@ TEST_CASE("exclusions, the marker and sockets are left out") {
     f.options.exclude = {"*.tmp", "cache/*.db"};
     const Captured captured = f.mustCapture();
     std::vector<std::string> paths;
-    for (const Entry& e : *f.store->tree(captured.snapshot)) paths.push_back(e.path);
+    const auto tree = f.store->tree(captured.snapshot);
+    for (const Entry& e : *tree) paths.push_back(e.path);
     CHECK(paths == std::vector<std::string>{"", "b", "cache", "cache/.regrow", "cache/c"});
     REQUIRE(captured.problems.size() == 1);
     CHECK(captured.problems[0].path == "socket");

@@ -49,7 +49,8 @@ void makeTables(const std::string& path, const std::string& mode) {
     REQUIRE(d.run("COMMIT"));
 }
 
-// Writes transactions, pausing not at all, until killed. Its first commit is told through the pipe.
+// Writes transactions, a hundred a second and more, until killed. Its first commit is told through
+// the pipe.
 class WriterProcess {
   public:
     explicit WriterProcess(const std::string& path) {
@@ -81,6 +82,8 @@ class WriterProcess {
                 "; UPDATE b SET v=v+1, pad=randomblob(3000) WHERE k=799-" + key + "; COMMIT";
             if (::sqlite3_exec(db, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
                 ::sqlite3_exec(db, "ROLLBACK", nullptr, nullptr, nullptr);
+            ::usleep(
+                3000);  // as a service has pauses; SQLite promises readers no turn without them
             if (i == 0) (void)!::write(tell, "x", 1);
         }
     }
