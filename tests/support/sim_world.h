@@ -381,7 +381,8 @@ class SimWorld {
     }
     void rescue(const Command& c) {
         auto& old = server(c.old_server);
-        if (old.process) wrong("a rescue of a server that still runs");
+        // Somebody else may have started it again since it was stopped; the executor looks, and refuses.
+        if (old.process) return answer(c, RescueFailed{"it runs again"});
         if (!old.intact) wrong("a rescue from a disk that is not intact");
         if (repository_down_ || fault(20)) return answer(c, RescueFailed{"no"});
         for (uint64_t i = 1; i < 4; i++) answer(c, RescueProgress{i}, 1s, 4s);

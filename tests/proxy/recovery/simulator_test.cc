@@ -9,7 +9,7 @@ using regrow::test::SimWorld;
 namespace {
 
 // Every one of them broke an invariant once.
-constexpr uint64_t kRegressions[] = {17, 108, 110, 232, 2072, 2101};
+constexpr uint64_t kRegressions[] = {17, 108, 110, 232, 2072, 2101, 3659};
 
 }  // namespace
 
