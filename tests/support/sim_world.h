@@ -133,6 +133,7 @@ class SimWorld {
         p.verify_hook = chance(30);
         context_.restart_allowed = chance(50);
         context_.no_traffic = chance(30);
+        budget_count_ = static_cast<int>(random_.below(3)) + 1;
     }
     void script() {
         for (uint64_t i = 0, deaths = 1 + random_.below(2); i < deaths; i++)
@@ -175,7 +176,7 @@ class SimWorld {
     Context context() {
         Context c = context_;
         c.wall = clock_.wallNow();
-        c.budget_left = budget_.left(3, 1h, clock_.now());
+        c.budget_left = budget_.left(budget_count_, 1h, clock_.now());
         c.flapping_until = flaps_.heldUntil(clock_.now());
         c.spare = Known::no;
         for (const auto& [name, record] : disk_.records)
@@ -228,11 +229,11 @@ class SimWorld {
             wrong("held without a reason");
         if (s.gate_passed && !before.gate_passed) {
             budget_.forget(1h, clock_.now());
-            if (!s.approved && !budget_.left(3, 1h, clock_.now()))
+            if (!s.approved && !budget_.left(budget_count_, 1h, clock_.now()))
                 wrong("more recoveries than the budget allows");
             budget_.spend(clock_.now());
         }
-        if (!result.must_journal) return;
+        if (!result.must_journal || chance(80)) return;  // dear; one in five finds it too
         const auto again = stateFromJson(toJson(s, clock_.now()), clock_.now());
         if (!again || *again != s) wrong("the state does not survive JSON");
     }
@@ -381,7 +382,8 @@ class SimWorld {
     }
     void rescue(const Command& c) {
         auto& old = server(c.old_server);
-        // Somebody else may have started it again since it was stopped; the executor looks, and refuses.
+        // Somebody else may have started it again since it was stopped; the executor looks, and
+        // refuses.
         if (old.process) return answer(c, RescueFailed{"it runs again"});
         if (!old.intact) wrong("a rescue from a disk that is not intact");
         if (repository_down_ || fault(20)) return answer(c, RescueFailed{"no"});
@@ -639,6 +641,7 @@ class SimWorld {
     bool down_ = false;
     Context context_;
     Budget budget_;
+    int budget_count_ = 3;
     FlapHistory flaps_;
     int recoveries_ = 0;
     std::map<std::string, SimServer> servers_;
