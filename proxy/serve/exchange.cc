@@ -66,7 +66,6 @@ void Exchange::begin(ClientSession& session, const http::RequestHead& head) {
                              .via_name = worker_.proxyName()});
     if (out.full()) return respond(431, Cause::client, "the head is too large");
     request_.filled(out.size());
-    body_.begin(head.body, head.body.kind == http::BodyKind::chunked);
     // What came with the head. From here on the head's bytes may be written over.
     if (!body_.received() && !body_.transform(session.in))
         return respond(400, Cause::client, http::textOf(body_.flaw()));
@@ -76,6 +75,7 @@ void Exchange::begin(ClientSession& session, const http::RequestHead& head) {
 void Exchange::readHead(const http::RequestHead& head) {
     method_ = head.method;
     version_ = head.version;
+    body_.begin(head.body, head.body.kind == http::BodyKind::chunked);
     keep_ = head.keep_alive;
     expecting_ = head.expect_continue && head.body.kind != http::BodyKind::none;
     if (head.upgrade.size() <= upgrade_.size()) {
@@ -203,6 +203,8 @@ void Exchange::onDeadline() {
 
 void Exchange::onClientReadable(short what) {
     if (state_ == State::tunnelling) return pumpTunnel();
+    if (answered_ && !connection_)
+        return;  // our own answer: the rest of the body is discarded later
     if (!body_.received()) return pumpRequest();
     // The request is all here: this is the next one, or the client leaving.
     const net::IoResult peeked = session_->transport.peek();

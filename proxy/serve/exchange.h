@@ -81,6 +81,7 @@ class Exchange : public Link<InHold>, public Link<InResume> {
         Instant until{};       // 503 then; set when it first waits
         Instant since{};
         Duration total{};
+        bool counted = false;  // as released
     };
     Wait wait;
 

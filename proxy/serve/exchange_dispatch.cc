@@ -81,6 +81,7 @@ void Exchange::attempted(const Place& place) {
 }
 
 void Exchange::onConnected() {
+    queue_->onAnswer();  // it accepts: those behind us need not wait for our answer
     state_ = State::awaiting;
     armDeadline(pool_->timeouts.first_byte);
     pumpRequest();

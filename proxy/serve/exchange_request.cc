@@ -71,13 +71,17 @@ void Exchange::requestTaken(size_t bytes) {
     if (attempt_sent_) return;
     attempt_sent_ = true;
     attempt_at_ = worker_.now();
-    if (++sends_ == 1 && wait.number != 0) stats_->released.add();
+    ++sends_;
+    if (wait.number != 0 && !std::exchange(wait.counted, true)) stats_->released.add();
 }
 
 // True when there is more to pass on.
 bool Exchange::receiveBody() {
     switch (session_->fill(worker_.buffers)) {
-        case Endpoint::Filled::bytes: expecting_ = false; break;
+        case Endpoint::Filled::bytes:
+            expecting_ = false;
+            session_->clearSilence();
+            break;
         case Endpoint::Filled::dry:
             if (session_->in.empty()) session_->in.release(worker_.buffers);
             if (expecting_) return false;  // it is the backend's turn to speak

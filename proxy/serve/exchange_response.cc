@@ -175,6 +175,7 @@ void Exchange::pumpResponse() {
             response_.sent(whole - body.size());
             sent_to_client_ += whole - body.size();
             if (sent == ClientSession::Sent::blocked) return clientBlocked();
+            if (body_.received()) session_->clearSilence();
         }
         if (response_.ended()) return responseEnded();
         if (!receiveResponse()) return;

@@ -71,8 +71,19 @@ void HoldQueue::earnTokens() {
     tokens_at_ = worker_.now();
 }
 
+// The pool is gone: each is told so.
+void HoldQueue::dismiss() {
+    while (!waiting_.empty()) {
+        Exchange& e = waiting_.front();
+        forget(e);
+        e.onReleased();
+    }
+}
+
 void HoldQueue::pump() {
-    if (waiting_.empty() || pumping_ || !anyAccepting()) return;
+    if (waiting_.empty() || pumping_) return;
+    if (!pool_) return dismiss();
+    if (!anyAccepting()) return;
     const Instant now = worker_.now();
     if (troubled_ && now < next_probe_) return;
     if (troubled_) next_probe_ = now + kPace;

@@ -49,6 +49,7 @@ class HoldQueue {
 
   private:
     static constexpr int kProbes = 4;
+    void dismiss();
     void calm();
     void earnTokens();
     void forget(Exchange& exchange);

@@ -94,7 +94,7 @@ void Worker::applyListeners() {
             local.trust = *std::move(trust);
         else
             log::error("listener", "trusted_proxies: {}; nobody is trusted", trust.error().message);
-        if (local.acceptor) local.acceptor->start();
+        if (local.acceptor && !draining_) local.acceptor->start();
     }
 }
 

@@ -11,18 +11,23 @@ namespace {
 // Runs `then` on the control loop once `count` workers have called arrive().
 class Gathering : public std::enable_shared_from_this<Gathering> {
   public:
-    Gathering(EventLoop& control, size_t count, std::move_only_function<void()> then)
-        : control_(control), missing_(count), then_(std::move(then)) {}
+    // Nothing runs once `alive` is gone.
+    Gathering(EventLoop& control, size_t count, std::weak_ptr<void> alive,
+              std::move_only_function<void()> then)
+        : control_(control), missing_(count), alive_(std::move(alive)), then_(std::move(then)) {}
     // Any thread.
     void arrive() {
         control_.post([self = shared_from_this()] {
-            if (--self->missing_ == 0 && self->then_) std::exchange(self->then_, nullptr)();
+            const auto alive = self->alive_.lock();
+            if (--self->missing_ == 0 && alive && self->then_)
+                std::exchange(self->then_, nullptr)();
         });
     }
 
   private:
     EventLoop& control_;
     size_t missing_;  // control's
+    std::weak_ptr<void> alive_;
     std::move_only_function<void()> then_;
 };
 
@@ -43,7 +48,7 @@ struct WorkerPool::Impl {
     // Runs `task` on each worker, then `then` on control.
     void onAll(const std::function<void(Worker&)>& task, std::move_only_function<void()> then) {
         const auto gathering =
-            std::make_shared<Gathering>(control, workers.size(), std::move(then));
+            std::make_shared<Gathering>(control, workers.size(), on_observations, std::move(then));
         for (auto& worker : workers)
             worker->post([w = worker.get(), task, gathering] {
                 task(*w);
@@ -116,12 +121,14 @@ void WorkerPool::publish(std::shared_ptr<const View> view,
 }
 
 void WorkerPool::drain(Duration deadline, std::move_only_function<void()> done) {
-    const auto gathering = std::make_shared<Gathering>(
-        impl_->control, impl_->workers.size(), [this, done = std::move(done)]() mutable {
-            impl_->drain_deadline.cancel();
-            for (auto& [slot, sockets] : impl_->listeners) sockets->close();
-            done();
-        });
+    const auto gathering =
+        std::make_shared<Gathering>(impl_->control, impl_->workers.size(), impl_->on_observations,
+                                    [this, done = std::move(done)]() mutable {
+                                        impl_->drain_deadline.cancel();
+                                        for (auto& [slot, sockets] : impl_->listeners)
+                                            sockets->close();
+                                        done();
+                                    });
     for (auto& worker : impl_->workers)
         worker->post(
             [w = worker.get(), gathering] { w->drain([gathering] { gathering->arrive(); }); });

@@ -164,3 +164,16 @@ TEST_CASE("HTTP/1.0 and Connection: close end after one answer, keep-alive is ho
         CHECK(client.hearAll().empty());
     }
 }
+
+TEST_CASE("the body of a refused request is never taken for the next request") {
+    Origin origin;
+    ProxyUnderTest proxy({origin.address()});
+    proxy.routes = {RouteRule{.host = "wiki", .path = "/wiki/", .pool = 0}};
+    proxy.run();
+    const std::string smuggled = "GET /wiki/ HTTP/1.1\r\nHost: wiki\r\n\r\n";
+    Peer client = proxy.connect();
+    client.say("POST /no-route HTTP/1.1\r\nHost: wiki\r\nContent-Length: " +
+               std::to_string(smuggled.size()) + "\r\n\r\n" + smuggled);
+    CHECK(client.hearAll().starts_with("HTTP/1.1 404 "));
+    CHECK_FALSE(origin.called(0));
+}

@@ -157,3 +157,18 @@ TEST_CASE("beyond max_connections requests queue, also when nothing is held for 
     server.say(kHi);
     CHECK(two.hearHead().starts_with("HTTP/1.1 200 "));
 }
+
+TEST_CASE("those who wait for a pool that is removed are told so") {
+    Origin origin;
+    ProxyUnderTest proxy({origin.address()});
+    proxy.pool.hold = {.on = true, .wait = 20s, .requests = 10};
+    proxy.pool.backends[0].accepting = false;
+    proxy.run();
+    Peer client = proxy.connect();
+    client.say(kGet);
+    REQUIRE(waiting(proxy, 1));
+    proxy.pool.slot = 1;  // another pool in its stead
+    proxy.pool.stats = std::make_shared<PoolStats>(1);
+    proxy.publish();
+    CHECK(client.hearHead().starts_with("HTTP/1.1 503 "));
+}
