@@ -48,6 +48,7 @@ void writeBackend(Writer& w, const control::BackendStatus& b) {
     w.beginObject().field("name", b.name).field("state", b.state).field("server", b.server);
     w.field("address", b.address).field("epoch", b.epoch);
     writeTime(w, "since", b.since);
+    w.field("pid", b.pid);
     w.field("reason", b.reason).field("in_flight", b.in_flight).field("requests", b.requests);
     w.field("errors", b.errors);
     writeFailures(w, b);

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "proxy/cli/pin_verb.h"
+#include "proxy/cli/recovery_steps.h"
 #include "proxy/cli/repository_verbs.h"
 #include "proxy/cli/step_verbs.h"
 #include "proxy/cli/verb_output.h"
@@ -238,6 +239,7 @@ void addBackupVerbs(CLI::App& app, int& exit_code, OnlineVerb online) {
     addStepUntouched(step, exit_code);
     addStepFresh(step, exit_code);
     addStepPin(step, exit_code);
+    addRecoverySteps(step, exit_code);
 }
 
 }  // namespace regrow::cli

@@ -10,6 +10,7 @@
 #include "proxy/cli/completion.h"
 #include "proxy/cli/config_verb.h"
 #include "proxy/cli/control_verbs.h"
+#include "proxy/cli/demo_verb.h"
 #include "proxy/cli/online_verbs.h"
 #include "proxy/cli/output.h"
 #include "proxy/cli/run_verb.h"
@@ -61,6 +62,7 @@ int runCli(int argc, char** argv) {
     app.set_version_flag("--version", "regrow " REGROW_VERSION);
     app.footer(kFooter);
     app.require_subcommand(1);
+    addDemoVerb(app, exit_code);
     addRunVerb(app, exit_code);
     addCheckVerb(app, exit_code);
     addStatusVerb(app, exit_code);

@@ -126,7 +126,7 @@ void Backups::noteSnapshot(Place& place, const recovery::SnapshotInfo& snapshot,
                                                              {"new_bytes", std::to_string(snapshot.new_bytes)},
                                                              {"proven", snapshot.proven ? "yes" : "no"}};
     for (const auto& problem : snapshot.problems) details.emplace_back("problem", problem);
-    std::string text = "snapshot " + snapshot.id + " (" + snapshot.type + ", " + humanSize(snapshot.bytes) + ", " +
+    std::string text = "snapshot " + snapshot.id.substr(0, 12) + " (" + snapshot.type + ", " + humanSize(snapshot.bytes) + ", " +
                        humanSize(snapshot.new_bytes) + " new)" + (snapshot.proven ? ", proven" : ", not proven");
     if (snapshot.incomplete) text += ", incomplete";
     if (snapshot.suspicious) text += ", held back: most files vanished since the one before";
