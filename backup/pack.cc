@@ -98,6 +98,7 @@ Result<FrameOpener> FrameOpener::make(const Keyring& keys, const PackInfo& info)
 }
 
 Result<> FrameOpener::open(const FrameSpan& span, std::string_view stored, std::string& plain) {
+    plain.clear();  // nothing of the frame before stays when this one does not open
     const std::string aad = withNumber(aad_, span.number);
     if (!span.compressed) {
         REGROW_CHECK(sealer_.open(span.number, aad, stored, plain));
