@@ -598,6 +598,16 @@ class SimWorld {
 
     // Clients write all the time, to whatever the workers let them.
     void observe() {
+        // Whether the old server happens to answer is luck; that a worker would still send to it is
+        // the fault.
+        uint64_t highest_served = 0;
+        for (const auto& worker : workers_)
+            if (!worker.server.empty()) highest_served = std::max(highest_served, worker.epoch);
+        for (const auto& worker : workers_)
+            if (!worker.server.empty() && worker.epoch < highest_served)
+                wrong(fmt::format(
+                    "a worker still sends to {} with epoch {} while another serves epoch {}",
+                    worker.server, worker.epoch, highest_served));
         for (const auto& worker : workers_) {
             if (worker.server.empty() || !server(worker.server).answering) continue;
             if (worker.epoch < highest_written_)
