@@ -31,6 +31,7 @@ template <class Work>
 Result<> onWorkers(unsigned count, std::atomic<bool>& stop, Work&& work) {
     std::vector<Result<>> results(count);
     std::vector<std::jthread> threads;
+    threads.reserve(count);
     for (unsigned i = 0; i < count; ++i)
         threads.emplace_back([&, i] {
             results[i] = work(i);
@@ -85,7 +86,12 @@ class Restore {
             REGROW_CHECK(makeDirectories(options_.target));
             made = true;
         }
-        auto root = TreeDir::open(options_.target);
+        // Resolved, so that the journal lies beside the directory itself, also for "." and for
+        // symlinks.
+        std::error_code unresolved;
+        path_ = std::filesystem::canonical(options_.target, unresolved).string();
+        if (unresolved) return failErrno(unresolved.value(), options_.target);
+        auto root = TreeDir::open(path_);
         if (!root) return std::unexpected(std::move(root.error()).in("the target directory"));
         root_.emplace(std::move(*root));
         if (::flock(root_->root(), LOCK_EX | LOCK_NB) != 0)
@@ -95,9 +101,8 @@ class Restore {
         if (options_.staging) REGROW_CHECK(removeMarker(options_.target));
         if (mode_ == Mode::compared && !options_.staging) return {};
         const bool go_on = mode_ == Mode::resumed;
-        REGROW_TRY(RestoreJournal journal,
-                   RestoreJournal::start(options_.target, root_->root(), snapshot_.id,
-                                         go_on ? &*before_ : nullptr));
+        REGROW_TRY(RestoreJournal journal, RestoreJournal::start(path_, root_->root(), snapshot_.id,
+                                                                 go_on ? &*before_ : nullptr));
         journal_.emplace(std::move(journal));
         return {};
     }
@@ -105,7 +110,7 @@ class Restore {
     Result<> chooseMode(bool made) {
         REGROW_TRY(const bool empty, isEmpty(options_.target));
         if (made || empty) return {};
-        REGROW_TRY(before_, RestoreJournal::load(options_.target));
+        REGROW_TRY(before_, RestoreJournal::load(path_));
         const bool ours = before_ && isTarget(*before_);
         if (ours && before_->snapshot == snapshot_.id && !options_.onto) {
             mode_ = Mode::resumed;
@@ -310,6 +315,7 @@ class Restore {
     Store& store_;
     const Snapshot& snapshot_;
     const RestoreOptions& options_;
+    std::string path_;  // of the target, resolved
     std::vector<Entry> entries_;
     TreePlan tree_plan_;
     ReadPlan reads_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <tuple>
 
 #include "backup/bytes.h"
 #include "backup/sealed_object.h"
@@ -216,9 +217,11 @@ Result<SnapshotList> SnapshotStore::list(std::string_view name) {
 Result<SnapshotList> SnapshotStore::listAll() {
     REGROW_TRY(const auto objects, repository_.list(kSnapshots.substr(0, kSnapshots.size() - 1)));
     REGROW_TRY(SnapshotList list, readObjects(objects));
-    std::stable_sort(
-        list.snapshots.begin(), list.snapshots.end(),
-        [](const Snapshot& a, const Snapshot& b) { return a.header.name < b.header.name; });
+    std::sort(list.snapshots.begin(), list.snapshots.end(),
+              [](const Snapshot& a, const Snapshot& b) {
+                  return std::tie(a.header.name, a.header.number) <
+                         std::tie(b.header.name, b.header.number);
+              });
     return list;
 }
 

@@ -21,7 +21,8 @@ class Reasons {
   public:
     void add(std::string_view kind, std::string_view path) {
         if (++count_ <= kNamed)
-            names_ += fmt::format("{}\"{}\"", names_.empty() ? "" : ", ", printable(path));
+            names_ += fmt::format("{}\"{}\"", names_.empty() ? "" : ", ",
+                                  path.empty() ? "." : printable(path));
         kind_ = kind;
     }
     void into(std::vector<std::string>& out) const {

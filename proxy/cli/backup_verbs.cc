@@ -225,7 +225,7 @@ void addStepFresh(CLI::App* step, int& exit_code) {
 
 }  // namespace
 
-void addBackupVerbs(CLI::App& app, int& exit_code, OnlineVerb online) {
+void addBackupVerbs(CLI::App& app, int& exit_code, const OnlineVerb& online) {
     addKey(app, exit_code);
     addRepo(app, exit_code);
     addBackup(app, exit_code, online);

@@ -29,6 +29,6 @@ struct OnlineRequest {
 };
 using OnlineVerb = std::function<int(const OnlineRequest&)>;
 
-void addBackupVerbs(CLI::App& app, int& exit_code, OnlineVerb online = {});
+void addBackupVerbs(CLI::App& app, int& exit_code, const OnlineVerb& online = {});
 
 }  // namespace regrow::cli

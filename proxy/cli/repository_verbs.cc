@@ -6,6 +6,7 @@
 #include <map>
 #include <ranges>
 #include <set>
+#include <tuple>
 
 #include "backup/store.h"
 #include "backup/tree_dir.h"
@@ -182,8 +183,9 @@ Result<> runSnapshots(const SnapshotsArguments& a, VerbOutput& out) {
     REGROW_TRY(const auto store, Store::open(a.repo, a.key_file));
     REGROW_TRY(backup::SnapshotList list,
                a.name.empty() ? store->snapshots().listAll() : store->snapshots().list(a.name));
-    std::ranges::stable_sort(list.snapshots, {},
-                             [](const Snapshot& s) { return s.header.captured_at; });
+    std::ranges::sort(list.snapshots, {}, [](const Snapshot& s) {
+        return std::tuple(s.header.captured_at, std::string_view(s.header.name), s.header.number);
+    });
     REGROW_TRY(const uint64_t bytes, bytesHeld(store->repository()));
     REGROW_TRY(const auto space, store->repository().space());
     for (const backup::DamagedSnapshot& damaged : list.damaged)

@@ -72,6 +72,12 @@ TEST_CASE("a restore wants an empty or absent directory") {
     CHECK(refused.error().code == Code::refused);
     CHECK(refused.error().message.find("--onto") != std::string::npos);
     CHECK(exists(f.out("x") + "/mine"));
+    ::mkdir(f.out("here").c_str(), 0755);
+    const auto before = std::filesystem::current_path();
+    std::filesystem::current_path(f.out("here"));
+    f.mustRestore(".");
+    std::filesystem::current_path(before);
+    CHECK(TreeCompare::run(f.live(), f.out("here")) == Lines{});
     f.mustRestore(f.out("new/parents/too"));
     CHECK(exists(f.out("new/parents/too") + "/a"));
 }
