@@ -57,7 +57,7 @@ struct WorkerPool::Impl {
     }
 };
 
-WorkerPool::WorkerPool(EventLoop& control, WorkerPoolOptions options,
+WorkerPool::WorkerPool(EventLoop& control, const WorkerPoolOptions& options,
                        OnObservations on_observations)
     : impl_(new Impl(control, std::move(on_observations))) {
     // Observations that arrive after the pool is gone find nobody.
@@ -109,7 +109,7 @@ void WorkerPool::unlisten(uint32_t listener_slot) {
                  [sockets] { sockets->close(); });
 }
 
-void WorkerPool::start(std::shared_ptr<const View> view) {
+void WorkerPool::start(const std::shared_ptr<const View>& view) {
     impl_->started = true;
     for (auto& worker : impl_->workers) worker->start(view);
 }

@@ -26,7 +26,8 @@ struct WorkerPoolOptions {
 class WorkerPool {
   public:
     using OnObservations = std::move_only_function<void(std::vector<Observation>)>;
-    WorkerPool(EventLoop& control, WorkerPoolOptions options, OnObservations on_observations);
+    WorkerPool(EventLoop& control, const WorkerPoolOptions& options,
+               OnObservations on_observations);
     ~WorkerPool();  // stops and joins the threads; open connections are closed
 
     // One bound, listening socket per worker for `address`, which must not be served already. Says
@@ -38,7 +39,7 @@ class WorkerPool {
     void unlisten(uint32_t listener_slot);  // stops accepting; connections live on until idle
 
     // Workers begin to run and accept with this view.
-    void start(std::shared_ptr<const View> view);
+    void start(const std::shared_ptr<const View>& view);
     // Each worker takes the view in its next turn. When a backend's epoch is higher than before (or
     // the place is gone) the worker first closes every connection to the old server, idle or not;
     // replayable exchanges go back to the hold queue outside the retry budget, others are answered

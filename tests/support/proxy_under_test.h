@@ -22,7 +22,7 @@ using namespace std::chrono_literals;
 // given origins. Tests change `pool` and `listener` before run(), or between and call publish().
 class ProxyUnderTest {
   public:
-    explicit ProxyUnderTest(std::vector<Address> backends = {}) {
+    explicit ProxyUnderTest(const std::vector<Address>& backends = {}) {
         pool.slot = 0;
         pool.name = "wiki";
         pool.hold.on = false;

@@ -61,6 +61,14 @@ size_t peakKilobytes() {
         if (line.starts_with("VmHWM:")) return std::stoul(line.substr(6));
     return 0;
 }
+// Sanitizers keep freed memory to catch its use, so there the peak says nothing.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kPeakMeans = false;
+#elif defined(__has_feature)
+constexpr bool kPeakMeans = !__has_feature(address_sanitizer) && !__has_feature(thread_sanitizer);
+#else
+constexpr bool kPeakMeans = true;
+#endif
 void forgetPeak() {
     std::ofstream("/proc/self/clear_refs") << "5";
 }

@@ -131,10 +131,10 @@ TEST_CASE("two workers share a port, and a fence is acknowledged by both") {
 
 TEST_CASE("a taken port is an error that names it and the remedy, even to a sharer") {
     EventLoop control;
-    serve::WorkerPool first(control, {.workers = 2}, [](auto) {});
+    serve::WorkerPool first(control, {.workers = 2}, [](const auto&) {});
     const auto slot = first.listen(Address::loopback(0));
     REQUIRE(slot);
-    serve::WorkerPool second(control, {.workers = 2}, [](auto) {});
+    serve::WorkerPool second(control, {.workers = 2}, [](const auto&) {});
     const auto taken = second.listen(first.boundAddress(*slot));
     REQUIRE_FALSE(taken);
     CHECK(taken.error().message.find(first.boundAddress(*slot).text()) != std::string::npos);
