@@ -90,7 +90,7 @@ void HealthMonitor::serverExited(Place& place, const std::string& text) {
     const auto it = watches_.find(place.key);
     if (it == watches_.end()) return;
     if (it->second.told) return it->second.told(false, text);
-    place.health_reason = text;
+    place.health_reason = "process exited: " + text;
     giveEvidence(place, {Verdict::down, Verdict::down, "process exited", text, EvidenceKind::process_exit});
 }
 

@@ -156,6 +156,8 @@ void RecoveryActions::rescue(Place& place, const Command& command) {
     const auto& pool = p_.registry.poolOf(place);
     const auto* const old = server(place, command.old_server);
     if (!old || !pool.conf.backup.on) return answer(ask, recovery::RescueFailed{"there is no repository to rescue into"});
+    if (p_.servers.supervisor().running(place.key.pool + "/" + old->name))
+        return answer(ask, recovery::RescueFailed{"a process of " + old->name + " still runs"});
     keep(ask, p_.steps.untouched({p_.backups.refOf(pool), place.name(), old->data, place.exited_at.value_or(Wall::now())},
                                  [this, ask, command](Result<recovery::UntouchedResult> result) {
                                      if (result && result->untouched) return captureRescue(ask, command);

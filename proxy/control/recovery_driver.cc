@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "proxy/recovery/machine_policy.h"
 
 namespace regrow::control {
 namespace {
@@ -22,27 +23,6 @@ std::string newRecoveryId(WallTime now) {
     return "r-" + stamp.substr(0, 15) + "-" + toHex(secureRandomBytes(2));
 }
 
-recovery::Policy policyOf(const PoolState& pool, const conf::Server* filling) {
-    const auto& conf = pool.conf.recovery;
-    recovery::Policy policy;
-    policy.mode = conf.mode == conf::RecoveryMode::automatic ? recovery::Mode::automatic
-                  : conf.mode == conf::RecoveryMode::approve ? recovery::Mode::approve
-                                                             : recovery::Mode::off;
-    policy.has_data = pool.conf.data != conf::DataKind::none && pool.conf.backup.on;
-    policy.rescue = conf.rescue;
-    policy.unfenced_proceed = conf.unfenced_proceed;
-    policy.supervised = filling && (filling->service.supervised() || filling->service.foreign());
-    policy.verify_hook = conf.verify.has_value();
-    policy.prepare_hook = conf.prepare.has_value();
-    policy.after_hook = conf.after.has_value();
-    if (conf.verify) policy.verify_hook_timeout = conf.verify->timeout;
-    if (conf.prepare) policy.prepare_hook_timeout = conf.prepare->timeout;
-    // A server is given the time its own checks need on top of what any start may take.
-    for (const auto& check : pool.conf.checks) policy.start += (check.every + check.timeout) * check.rise;
-    policy.warm += pool.conf.slow_start;
-    return policy;
-}
-
 recovery::Known spareKnown(const Registry& registry, const PoolState& pool, const Place& place) {
     if (place.recovery && !place.recovery->spare.empty()) return recovery::Known::yes;
     for (const auto& spare : pool.conf.spares)
@@ -51,6 +31,19 @@ recovery::Known spareKnown(const Registry& registry, const PoolState& pool, cons
     for (const auto& [name, server] : pool.servers)
         if (!pool.isSpare(name) && registry.serverRecord(pool, name).state == recovery::ServerState::free) return recovery::Known::yes;
     return recovery::Known::no;
+}
+
+// A recovery that ends leaves no spare claimed by nobody: what it did not write to is free again, the rest is dirty.
+std::vector<std::pair<std::string, recovery::ServerRecord>> stillClaimed(const Registry& registry, const PoolState& pool,
+                                                                         const recovery::RecoveryState& state) {
+    std::vector<std::pair<std::string, recovery::ServerRecord>> changed;
+    for (const auto& [name, server] : pool.servers) {
+        const auto record = registry.serverRecord(pool, name);
+        if (record.state != recovery::ServerState::claimed || record.claimed_by != state.id) continue;
+        const auto what = state.spare_written ? recovery::ServerChange::soil : recovery::ServerChange::give_back;
+        if (const auto after = recovery::change(record, what, state.id, "left by recovery " + state.id)) changed.emplace_back(name, *after);
+    }
+    return changed;
 }
 
 uint64_t epochFloor(const Registry& registry, const Place& place) {
@@ -72,7 +65,7 @@ recovery::Context RecoveryDriver::contextOf(const Place& place) {
     const auto budget = saved.budgets.find(place.key.pool);
     const auto* const filling = registry_.filling(place);
     recovery::Context context;
-    context.policy = policyOf(pool, filling);
+    context.policy = recovery::policyFor(pool.conf, filling ? filling->service : place.conf.server.service);
     context.paused = saved.paused;
     context.maintenance = registry_.flags(place).maintenance;
     context.panic = pool.panic.stops(place.key.backend, {}, now);
@@ -168,7 +161,8 @@ void RecoveryDriver::finish(Place& place) {
     if (saved != registry_.journal().saved().flaps.end()) flap = saved->second;
     if (result == "done") flap.recoveredAt(loop_.now());
     if (result == "recovered") flap.returnedHealthy(loop_.now());
-    const auto ended = registry_.journal().endRecovery(place.key, recovery::pastRecovery(state, loop_.now()), {}, flap);
+    const auto ended = registry_.journal().endRecovery(place.key, recovery::pastRecovery(state, loop_.now()),
+                                                       stillClaimed(registry_, registry_.poolOf(place), state), flap);
     if (!ended) log::error("recovery " + place.name(), "its end could not be journalled: {}", ended.error().message);
     if (result == "failed" || result == "cancelled") {
         auto flags = registry_.flags(place);

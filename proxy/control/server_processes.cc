@@ -151,7 +151,7 @@ void ServerProcesses::start(const std::string& pool, const conf::Server& server,
 
 void ServerProcesses::onExit(const std::string& server_key, const std::optional<ExitStatus>& status, const std::string& log_tail) {
     const auto key = keyOf(server_key);
-    const std::string text = "process exited: " + (status ? status->text() : "status unknown (adopted)");
+    const std::string text = status ? status->text() : "status unknown (adopted)";
     if (const auto gone = registry_.journal().processGone(key); !gone) log::error("service " + server_key, "{}", gone.error().message);
     std::vector<std::pair<std::string, std::string>> details{{"server", key.server}};
     if (!log_tail.empty()) details.emplace_back("log", log_tail);
@@ -160,7 +160,7 @@ void ServerProcesses::onExit(const std::string& server_key, const std::optional<
         for (const auto& candidate : pool->places)
             if (candidate->recovery && (candidate->recovery->spare == key.server || candidate->recovery->old_server == key.server))
                 place = candidate.get();
-    events_.add(key.pool, place ? place->key.backend : "", "service", key.server + ": " + text, std::move(details));
+    events_.add(key.pool, place ? place->key.backend : "", "service", key.server + ": process exited, " + text, std::move(details));
     if (!place) return;
     const bool old = place->recovery && place->recovery->old_server == key.server;
     const bool replaced = old && registry_.assignment(*place).server != key.server;

@@ -46,7 +46,7 @@ void advance(Turn& turn) {
     if (!s.listed || turn.awaits(Action::pin_snapshot)) return;
     s.snapshot = chooseSnapshot(s.candidates, s.tried, s.wanted_snapshot);
     if (!s.snapshot) return noSnapshot(turn);
-    turn.say(fmt::format("snapshot {} chosen for {}", s.snapshot->id, s.spare));
+    turn.say(fmt::format("snapshot {} chosen for {}", s.snapshot->shortId(), s.spare));
     turn.ask(Action::pin_snapshot, turn.policy().choose);
 }
 
@@ -93,7 +93,7 @@ void giveUpSnapshot(Turn& turn, const std::string& why) {
     // Without data there is no older snapshot to try, only another spare.
     if (!s.snapshot) return giveUpSpare(turn, Action::mark_spare_dirty, why);
     s.tried.push_back(s.snapshot->id);
-    enterChoose(turn, fmt::format("snapshot {} is no use: {}", s.snapshot->id, why));
+    enterChoose(turn, fmt::format("snapshot {} is no use: {}", s.snapshot->shortId(), why));
 }
 
 void giveUpSpare(Turn& turn, Action how, const std::string& why) {
@@ -144,9 +144,9 @@ void choosePinned(Turn& turn, const SnapshotPinned&) {
 }
 
 void choosePinFailed(Turn& turn, const PinFailed& event) {
-    turn.say(fmt::format("snapshot {} cannot be pinned: {}", turn.s.snapshot->id, event.text));
+    turn.say(fmt::format("snapshot {} cannot be pinned: {}", turn.s.snapshot->shortId(), event.text));
     turn.s.tried.push_back(turn.s.snapshot->id);
-    enterChoose(turn, fmt::format("snapshot {} went away: {}", turn.s.snapshot->id, event.text));
+    enterChoose(turn, fmt::format("snapshot {} went away: {}", turn.s.snapshot->shortId(), event.text));
 }
 
 void chooseStopped(Turn& turn, const ReplacementStopped&) {

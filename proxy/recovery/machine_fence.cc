@@ -152,9 +152,9 @@ void fenceRescueProgress(Turn& turn, const RescueProgress& event) {
 void fenceRescued(Turn& turn, const RescueDone& event) {
     if (!event.snapshot.proven || !event.snapshot.complete || event.snapshot.suspicious)
         return endRescue(turn, fmt::format("rescue snapshot {} is not proven, or holds too little",
-                                           event.snapshot.id));
+                                           event.snapshot.shortId()));
     turn.s.rescued = event.snapshot;
-    endRescue(turn, fmt::format("rescue snapshot {} taken", event.snapshot.id));
+    endRescue(turn, fmt::format("rescue snapshot {} taken", event.snapshot.shortId()));
 }
 
 void fenceRescueFailed(Turn& turn, const RescueFailed& event) {

@@ -33,7 +33,7 @@ void activateAgain(Turn& turn, const std::string& why) {
 
 void enterRestore(Turn& turn) {
     auto& s = turn.s;
-    turn.enter(State::restore, fmt::format("snapshot {} onto {}", s.snapshot->id, s.spare),
+    turn.enter(State::restore, fmt::format("snapshot {} onto {}", s.snapshot->shortId(), s.spare),
                turn.policy().stall);
     s.spare_written = true;
     s.done_bytes = s.total_bytes = 0;

@@ -62,6 +62,7 @@ struct SnapshotRef {
     bool complete = true;     // manifest and every pack are there
     bool suspicious = false;  // most files vanished since the one before: for a person to decide
     bool rescue = false;      // taken from a dead server's disk: stands for the instant of death
+    std::string shortId() const { return id.substr(0, 12); }  // for people
     friend bool operator==(const SnapshotRef&, const SnapshotRef&) = default;
 };
 
