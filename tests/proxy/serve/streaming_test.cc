@@ -100,8 +100,8 @@ TEST_CASE("large bodies stream in bounded memory, in order, whatever their frami
     if (!up) to.hearHead();
     CHECK(hearBody(to, chunked));
     speaker.join();
-    CHECK(peakKilobytes() <
-          before + 16 * 1024);  // the test's own pieces and a few blocks; not the body
+    // The test's own pieces and a few blocks, not the body.
+    if (kPeakMeans) CHECK(peakKilobytes() < before + 16 * 1024);
     if (!up) return;
     server.say("HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n");
     CHECK(client.hearHead().starts_with("HTTP/1.1 201 "));
