@@ -174,6 +174,7 @@ Result<> ChunkIndex::mergeSmallRuns() {
     for (const size_t i : small) REGROW_CHECK(repository_->remove(runs_[i].object));
     REGROW_TRY(IndexRun run, IndexRun::parse(std::move(plain)));
     std::vector<std::optional<uint32_t>> numbers;
+    numbers.reserve(run.packCount());
     for (uint32_t p = 0; p < run.packCount(); ++p)
         numbers.emplace_back(packs_->numberOf(run.pack(p)));
     for (auto i = small.rbegin(); i != small.rend(); ++i)

@@ -36,7 +36,8 @@ Lease::Lease(Lease&& other) noexcept
       renewed_(other.renewed_) {}
 
 Lease::~Lease() {
-    if (!object_.empty()) (void)repository_->remove(object_);  // if that fails it expires
+    if (object_.empty()) return;
+    [[maybe_unused]] const auto removed = repository_->remove(object_);  // if that fails it expires
 }
 
 Result<> Lease::create() {

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -77,9 +78,9 @@ Result<> listInto(const std::string& root, const std::string& folder,
                   std::vector<ObjectInfo>& objects) {
     REGROW_TRY(const auto names, namesIn(root + "/" + folder));
     for (const std::string& n : names) {
-        const std::string name = folder + "/" + n;
+        const std::string name = fmt::format("{}/{}", folder, n);
         struct stat st{};
-        if (!validObjectName(name) || ::lstat((root + "/" + name).c_str(), &st) != 0)
+        if (!validObjectName(name) || ::lstat(fmt::format("{}/{}", root, name).c_str(), &st) != 0)
             continue;  // gone meanwhile
         if (S_ISDIR(st.st_mode)) REGROW_CHECK(listInto(root, name, objects));
         if (S_ISREG(st.st_mode))
@@ -136,7 +137,7 @@ std::string LocalRepository::pathOf(std::string_view name) const {
 }
 
 Result<std::string> LocalRepository::writeTemporary(std::string_view bytes) {
-    const std::string path = root_ + "/tmp/" + toHex(secureRandomBytes(16));
+    std::string path = root_ + "/tmp/" + toHex(secureRandomBytes(16));
     const auto written = [&]() -> Result<> {
         auto fd = openFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
         if (!fd && fd.error().code == Code::not_found) {  // someone tidied the empty tmp/ away

@@ -138,6 +138,7 @@ class LocationReader {
     }
     void publish(PackTable& table) {
         std::vector<uint32_t> numbers;
+        numbers.reserve(packs_.size());
         for (const PackInfo& info : packs_) numbers.push_back(table.numberOf(info));
         for (const auto& [pack, span] : frames_) {
             table.addFrame(numbers[pack], span);

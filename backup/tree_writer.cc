@@ -95,7 +95,7 @@ class Sharder {
     }
 
   private:
-    Result<NodeRef> storeNode(Node node) {
+    Result<NodeRef> storeNode(const Node& node) {
         REGROW_TRY(const std::string bytes, encodeNode(node, packs_));
         return store_(bytes);
     }

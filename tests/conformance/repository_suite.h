@@ -64,6 +64,7 @@ inline void checkRepository(const std::function<std::unique_ptr<backup::Reposito
     SECTION("of many that create one name at once, one wins") {
         std::atomic<int> winners{0};
         std::vector<std::thread> threads;
+        threads.reserve(4);
         for (int t = 0; t < 4; ++t)
             threads.emplace_back([&, t] {
                 for (int i = 0; i < 25; ++i)
