@@ -2,6 +2,7 @@
 
 #include <signal.h>
 #include <sqlite3.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include <catch2/catch.hpp>
@@ -57,7 +58,10 @@ class WriterProcess {
         int ends[2];
         REQUIRE(::pipe(ends) == 0);
         pid_ = ::fork();
-        if (pid_ == 0) write(path, ends[1]);
+        if (pid_ == 0) {
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that is killed leaves no writer behind
+            write(path, ends[1]);
+        }
         char one = 0;
         REQUIRE(::read(ends[0], &one, 1) == 1);
         ::close(ends[0]);
