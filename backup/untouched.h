@@ -10,10 +10,13 @@
 #include "backup/lineage.h"
 #include "base/clock.h"
 
-// May a server be started again on its own disk, or rescued from it, after it died? Only if the
-// disk earned it: the marker is intact, no name of the newest manifest has vanished, and nothing
-// was changed after the exit. Nobody but the dead server ever had a reason to delete its files, so
-// one that is gone is reason enough to say no.
+// May a server be started again on its own disk, or rescued from it, after it died? Only if the disk earned it: the
+// marker is intact, nothing was changed after the exit, and most of the newest manifest's names are there.
+//
+// Names that are gone say little by themselves: services delete files, temporary ones between one snapshot and the next.
+// Whoever deleted them after the exit has changed the directory they were in, and that is seen. (Rejected: any vanished
+// name is reason enough. It refused the rescue of every server that uses temporary files, and so lost acknowledged writes
+// that lay safe on the disk.)
 namespace regrow::backup {
 
 struct UntouchedQuestion {

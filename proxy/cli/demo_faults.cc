@@ -34,7 +34,7 @@ Result<std::string> damageNewestPack(const std::string& repository) {
     namespace fs = std::filesystem;
     std::error_code error;
     fs::path newest;
-    fs::file_time_type when{};
+    fs::file_time_type when = fs::file_time_type::min();
     for (fs::recursive_directory_iterator it(repository + "/packs", error), end; !error && it != end; it.increment(error))
         if (it->is_regular_file(error) && it->last_write_time(error) >= when) when = it->last_write_time(error), newest = it->path();
     if (newest.empty()) return fail(Code::not_found, Source::repository, "no pack in " + repository);

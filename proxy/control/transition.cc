@@ -15,6 +15,7 @@ std::optional<ServerChange> serverChange(Action action) {
         case Action::free_spare: return ServerChange::give_back;
         case Action::mark_spare_dirty: return ServerChange::soil;
         case Action::mark_spare_lost: return ServerChange::lose;
+        case Action::persist_epoch:  // the old one: fenced it fills no place, and must not pass for a free spare
         case Action::publish_serving:
         case Action::reinstate_old: return ServerChange::use;
         default: return std::nullopt;
@@ -22,7 +23,8 @@ std::optional<ServerChange> serverChange(Action action) {
 }
 
 std::string serverOf(const Command& command) {
-    const bool old = command.action == Action::quarantine_old || command.action == Action::reinstate_old;
+    const bool old = command.action == Action::quarantine_old || command.action == Action::reinstate_old ||
+                     command.action == Action::persist_epoch;
     return old ? command.old_server : command.spare;
 }
 
@@ -91,6 +93,11 @@ recovery::Transition transitionOf(const Registry& registry, const Place& place, 
     if (before.state == State::steady && !after.requested && !place.recovery) flap.died({}, now);
     for (const auto& command : result.commands)
         if (command.action == Action::restart_in_place) flap.restartedInPlace(now);
+    // A replacement that died while it warmed, after a restart in place had not lasted either: that is flapping too.
+    if (before.state == State::warm && after.state == State::fence && !flap.restarts.empty()) {
+        flap.recoveredAt(now);
+        flap.died({}, now);
+    }
     if (flap != flap_before) out.flap = flap;
 
     const bool past_the_gate = beforeTheGate(before) && after.state == State::fence;

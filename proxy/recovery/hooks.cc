@@ -41,8 +41,10 @@ class HookRun final : public Operation {
 
     void finish(const Result<ChildRun::Outcome>& outcome, Duration timeout) {
         auto callback = std::move(on_done_);
-        if (const auto checked = checkOutcome(outcome, what_, timeout); !checked)
-            return callback(std::unexpected(checked.error()));
+        if (auto checked = checkOutcome(outcome, what_, timeout); !checked) {
+            if (!last_line_.empty()) checked.error().message += ": " + last_line_;
+            return callback(std::unexpected(std::move(checked).error()));
+        }
         callback(std::move(last_line_));
     }
 

@@ -115,8 +115,10 @@ void lookAgain(Turn& turn) {
     }
     if (turn.s.held_from == State::choose) {
         // Nothing to look at: no reason to claim, list and hold again.
-        const bool hopeless = turn.s.held == HeldReason::no_spare && turn.s.spare.empty() &&
-                              turn.context.spare == Known::no;
+        const bool hopeless = (turn.s.held == HeldReason::no_spare && turn.s.spare.empty() &&
+                               turn.context.spare == Known::no) ||
+                              (turn.s.held == HeldReason::flapping && turn.context.flapping_until &&
+                               !turn.s.approved);
         if (!hopeless) return enterChoose(turn, "looking again");
         turn.s.backoff = std::min(kLongestLook, turn.s.backoff * 2);
         turn.s.retry_at = turn.now + turn.s.backoff;
