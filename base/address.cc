@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstddef>
 #include <cstring>
@@ -27,6 +28,7 @@ Result<uint16_t> parsePort(std::string_view whole, std::string_view digits) {
 
 Result<Address> Address::parse(std::string_view text) {
     Address address;
+    if (text.find('\0') != std::string_view::npos) return bad(text.substr(0, text.find('\0')), "has a zero byte in it");
     if (text.starts_with("unix:")) {
         const auto path = text.substr(5);
         auto& un = reinterpret_cast<sockaddr_un&>(address.storage_);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <linux/close_range.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -135,9 +136,13 @@ void resetSignals() {
     const auto& options = plan.options;
     resetSignals();
     if (options.new_session) ::setsid();
+    // Ours are closed on exec by themselves; this is for what whoever started us left open.
+    ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
     if (!options.inherit_output && (::dup2(plan.out_fd, 1) < 0 || ::dup2(plan.err_fd, 2) < 0)) giveUp(plan);
     const int null_fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (null_fd < 0 || ::dup2(null_fd, 0) < 0) giveUp(plan);
+    if (null_fd < 0) giveUp(plan);
+    // We may have been started without a standard input; then it is 0 already, and must stay open.
+    if (null_fd == 0 ? ::fcntl(0, F_SETFD, 0) < 0 : ::dup2(null_fd, 0) < 0) giveUp(plan);
     if (!options.directory.empty() && ::chdir(options.directory.c_str()) != 0) giveUp(plan);
     if (plan.credentials) {
         const auto& c = *plan.credentials;

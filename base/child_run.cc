@@ -1,6 +1,7 @@
 #include <poll.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -10,6 +11,7 @@ namespace regrow {
 namespace {
 
 constexpr size_t kStderrTail = 4096;
+constexpr size_t kPipeHolds = size_t{1} << 20;
 
 }  // namespace
 
@@ -63,22 +65,32 @@ struct ChildRun::Impl {
         if (stderr_tail.size() > kStderrTail) stderr_tail.erase(0, stderr_tail.size() - kStderrTail);
     }
 
+    // At most what a pipe holds: one that left the process group may go on writing for ever.
+    static void drainPipe(int fd, char (&buffer)[65536], const std::function<void(std::string_view)>& take) {
+        size_t left = kPipeHolds;
+        while (left > 0) {
+            const ssize_t n = ::read(fd, buffer, std::min(left, sizeof buffer));
+            if (n < 0 && errno == EINTR) continue;
+            if (n <= 0) return;
+            take({buffer, static_cast<size_t>(n)});
+            left -= static_cast<size_t>(n);
+        }
+    }
+
     // What was written before the exit is still in the pipes; a grandchild may hold them open, so read what is there only.
     void drain() {
         char buffer[65536];
-        ssize_t n = 0;
-        while ((n = ::read(child.stdout_pipe.get(), buffer, sizeof buffer)) > 0)
-            takeLines({buffer, static_cast<size_t>(n)});
+        drainPipe(child.stdout_pipe.get(), buffer, [this](std::string_view chunk) { takeLines(chunk); });
         if (!line.empty() && on_line) on_line(line);
-        while ((n = ::read(child.stderr_pipe.get(), buffer, sizeof buffer)) > 0) stderr_tail.append(buffer, static_cast<size_t>(n));
+        drainPipe(child.stderr_pipe.get(), buffer, [this](std::string_view chunk) { stderr_tail.append(chunk); });
         if (stderr_tail.size() > kStderrTail) stderr_tail.erase(0, stderr_tail.size() - kStderrTail);
     }
 
     void finish() {
+        killGroup();  // whatever it started and left behind; before it is reaped, while nobody else can have its number
         const auto status = reap(child.pid);
         if (!status) return;
         done = true;
-        killGroup();  // whatever it started and left behind
         exit_watch.cancel();
         stdout_watch.cancel();
         stderr_watch.cancel();

@@ -49,6 +49,9 @@ std::string toValidUtf8(std::string_view s) {
 
 Result<rapidjson::Document> parse(std::string_view text) {
     rapidjson::Document document;
+    // RapidJSON takes a zero byte for the end and would not look at what follows.
+    if (const auto zero = text.find('\0'); zero != std::string_view::npos)
+        return fail(Code::invalid, Source::us, "JSON: a zero byte at byte " + std::to_string(zero));
     // Iterative: a deeply nested document must not exhaust the stack.
     document.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseIterativeFlag>(text.data(), text.size());
     if (document.HasParseError())
@@ -97,7 +100,8 @@ Writer& Writer::endObject() { return writer_.EndObject(), *this; }
 Writer& Writer::beginArray() { return writer_.StartArray(), *this; }
 Writer& Writer::endArray() { return writer_.EndArray(), *this; }
 Writer& Writer::key(std::string_view name) {
-    writer_.Key(name.data(), static_cast<rapidjson::SizeType>(name.size()));
+    const std::string valid = toValidUtf8(name);
+    writer_.Key(valid.data(), static_cast<rapidjson::SizeType>(valid.size()));
     return *this;
 }
 Writer& Writer::value(std::string_view text) {
@@ -110,7 +114,7 @@ Writer& Writer::value(int64_t v) { return writer_.Int64(v), *this; }
 Writer& Writer::value(uint64_t v) { return writer_.Uint64(v), *this; }
 Writer& Writer::value(double v) {
     if (!std::isfinite(v)) return null();
-    writer_.Double(std::round(v * 1e6) / 1e6);
+    writer_.Double(std::abs(v) < 1e9 ? std::round(v * 1e6) / 1e6 : v);  // larger ones have no such digits, and could overflow
     return *this;
 }
 Writer& Writer::null() { return writer_.Null(), *this; }

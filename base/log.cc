@@ -1,13 +1,13 @@
 #include "base/log.h"
 
-#include <rapidjson/stringbuffer.h>
-#include <rapidjson/writer.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
 #include <atomic>
 #include <memory>
+
+#include "base/json.h"
 
 namespace regrow::log {
 namespace {
@@ -39,18 +39,21 @@ spdlog::logger& logger() {
     return *instance;
 }
 
+// An object without its braces: the pattern puts time and level before it.
 std::string asJsonFields(std::string_view area, std::string_view message) {
-    rapidjson::StringBuffer out;
-    rapidjson::Writer<rapidjson::StringBuffer, rapidjson::UTF8<>, rapidjson::UTF8<>, rapidjson::CrtAllocator,
-                      rapidjson::kWriteValidateEncodingFlag>
-        json(out);
-    json.String(area.data(), static_cast<rapidjson::SizeType>(area.size()));
-    std::string fields = "\"area\":" + std::string(out.GetString());
-    out.Clear();
-    json.Reset(out);
-    if (!json.String(message.data(), static_cast<rapidjson::SizeType>(message.size())))
-        return fields + ",\"message\":\"(not UTF-8)\"";
-    return fields + ",\"message\":" + out.GetString();
+    const std::string object = json::Writer().beginObject().field("area", area).field("message", message).endObject().text();
+    return object.substr(1, object.size() - 2);
+}
+
+// One line an event, whatever somebody put into the names in it: control characters are shown, not obeyed.
+std::string asTextLine(std::string_view area, std::string_view message) {
+    std::string line;
+    for (const char c : fmt::format("{}: {}", area, message)) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte == 0x7f) line += fmt::format("\\x{:02x}", byte);
+        else line += c;
+    }
+    return line;
 }
 
 }  // namespace
@@ -70,7 +73,7 @@ void write(Level level, std::string_view area, std::string_view message) {
     if (current_format.load(std::memory_order_relaxed) == Format::json)
         logger().log(toSpdlog(level), asJsonFields(area, message));
     else
-        logger().log(toSpdlog(level), fmt::format("{}: {}", area, message));
+        logger().log(toSpdlog(level), asTextLine(area, message));
 }
 
 }  // namespace regrow::log

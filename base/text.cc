@@ -46,7 +46,7 @@ Result<uint64_t> parseWithUnit(std::string_view text, const std::array<Unit, N>&
 }
 
 bool readInt(std::string_view& text, size_t digits, int& out) {
-    if (text.size() < digits) return false;
+    if (text.size() < digits || text.front() == '-') return false;  // from_chars would take a sign for a digit
     const auto [end, error] = std::from_chars(text.data(), text.data() + digits, out);
     if (error != std::errc() || end != text.data() + digits) return false;
     text.remove_prefix(digits);
@@ -107,11 +107,13 @@ std::string formatDuration(Duration d) {
 }
 
 std::string humanDuration(Duration d) {
+    if (d < Duration{}) return "-" + humanDuration(-d);
     const double s = toSeconds(d);
-    if (s < 0.001) return fmt::format("{:.0f} us", s * 1e6);
-    if (s < 1) return fmt::format("{:.0f} ms", s * 1e3);
-    if (s < 60) return fmt::format("{:.1f} s", s);
-    const auto whole = static_cast<int64_t>(s);
+    // The limits lie where rounding would say 1000 us, 1000 ms or 60.0 s.
+    if (s < 0.0009995) return fmt::format("{:.0f} us", s * 1e6);
+    if (s < 0.9995) return fmt::format("{:.0f} ms", s * 1e3);
+    if (s < 59.95) return fmt::format("{:.1f} s", s);
+    const auto whole = static_cast<int64_t>(std::max(s, 60.0));
     if (s < 3600) return fmt::format("{} min {} s", whole / 60, whole % 60);
     if (s < 86400) return fmt::format("{} h {} min", whole / 3600, whole / 60 % 60);
     return fmt::format("{} d {} h", whole / 86400, whole / 3600 % 24);
@@ -131,12 +133,12 @@ std::string humanSize(uint64_t bytes) {
     constexpr std::array<std::string_view, 5> kNames{"B", "KiB", "MiB", "GiB", "TiB"};
     auto value = static_cast<double>(bytes);
     size_t unit = 0;
-    while (value >= 1024 && unit + 1 < kNames.size()) value /= 1024, ++unit;
+    while (value >= 1023.95 && unit + 1 < kNames.size()) value /= 1024, ++unit;
     return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kNames[unit]);
 }
 
 std::string formatTime(WallTime t) {
-    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(t.time_since_epoch()).count();
+    const auto ms = std::chrono::floor<std::chrono::milliseconds>(t.time_since_epoch()).count();
     const time_t seconds = static_cast<time_t>(ms >= 0 ? ms / 1000 : (ms - 999) / 1000);
     std::tm utc{};
     gmtime_r(&seconds, &utc);
@@ -154,12 +156,17 @@ Result<WallTime> parseTime(std::string_view text) {
                     readInt(rest, 2, utc.tm_hour) && readChar(rest, ":") && readInt(rest, 2, utc.tm_min) &&
                     readChar(rest, ":") && readInt(rest, 2, utc.tm_sec) && readFraction(rest, nanoseconds) &&
                     readOffset(rest, offset) && rest.empty();
-    const bool in_range = utc.tm_mon >= 1 && utc.tm_mon <= 12 && utc.tm_mday >= 1 && utc.tm_mday <= 31 &&
+    // A WallTime counts nanoseconds in 64 bits: it ends in 2262.
+    const bool in_range = utc.tm_year >= 1678 && utc.tm_year <= 2261 && utc.tm_mon >= 1 && utc.tm_mon <= 12 && utc.tm_mday >= 1 && utc.tm_mday <= 31 &&
                           utc.tm_hour < 24 && utc.tm_min < 60 && utc.tm_sec < 61;
     if (!ok || !in_range) return invalid("time", text, "2026-11-22T20:03:33Z");
     utc.tm_year -= 1900;
     utc.tm_mon -= 1;
-    const WallTime whole = Wall::from_time_t(timegm(&utc) - offset);
+    const int day = utc.tm_mday;
+    const int second = utc.tm_sec;
+    const time_t at = timegm(&utc);
+    if (second < 60 && utc.tm_mday != day) return invalid("time", text, "2026-11-22T20:03:33Z");  // 31 February
+    const WallTime whole = Wall::from_time_t(at - offset);
     return whole + std::chrono::duration_cast<Wall::duration>(std::chrono::nanoseconds(nanoseconds));
 }
 
