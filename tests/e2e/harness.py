@@ -469,7 +469,9 @@ class World:
         return self.get(f"/api/snapshots?name={name}").json()["snapshots"]
 
     def snapshot_time(self, snapshot):
-        return next(parse_time(s["time"]) for s in self.snapshots() if s["id"] == snapshot)
+        def listed():
+            return [parse_time(s["time"]) for s in self.snapshots() if s["id"] == snapshot]
+        return wait_for(listed, f"snapshot {snapshot} to be listed")[0]
 
     def snapshot(self, backend="wiki-1"):
         """A proven snapshot that began after this call. An item is written, for nothing new is taken of unchanged data."""
