@@ -54,13 +54,31 @@ UniqueFd openForReading(int directory, const std::string& name) {
 }
 
 struct History {
-    std::optional<Snapshot> parent;  // newest
+    std::optional<Snapshot> parent;  // the newest whose tree can be read
     std::vector<Entry> tree;         // of the parent
     std::vector<Entry> baseline;     // of the newest not suspicious, when that is another one
     bool parent_suspicious = false;
+    std::string damaged;  // what is wrong with a newer one; then a new snapshot is written, changed or not
 
     const std::vector<Entry>& trusted() const { return parent_suspicious ? baseline : tree; }
 };
+
+// A damaged snapshot must not end all further ones: the parent is the newest that can be read, and
+// what the damaged pack held is stored again (reading it has listed the pack as bad).
+Result<> takeNewestReadable(Store& store, const SnapshotList& list, History& history) {
+    for (const Snapshot& snapshot : list.snapshots | std::views::reverse) {
+        auto tree = store.tree(snapshot);
+        if (tree) {
+            history.parent = snapshot;
+            history.tree = std::move(*tree);
+            return {};
+        }
+        if (tree.error().code != Code::corrupt && tree.error().code != Code::not_found)
+            return std::unexpected(std::move(tree).error());
+        if (history.damaged.empty()) history.damaged = tree.error().message;
+    }
+    return {};
+}
 
 Result<History> loadHistory(Store& store, const std::string& name) {
     REGROW_TRY(const SnapshotList list, store.snapshots().list(name));
@@ -69,8 +87,8 @@ Result<History> loadHistory(Store& store, const std::string& name) {
         if (list.damaged.empty()) return history;
         return std::unexpected(Error(list.damaged.back().error).in("the snapshots of " + name));
     }
-    history.parent = list.snapshots.back();
-    REGROW_TRY(history.tree, store.tree(*history.parent));
+    REGROW_CHECK(takeNewestReadable(store, list, history));
+    if (!history.parent) return history;
     history.parent_suspicious = (history.parent->header.flags & kSuspicious) != 0;
     if (!history.parent_suspicious) return history;
     for (const Snapshot& snapshot : list.snapshots | std::views::reverse) {
@@ -103,6 +121,7 @@ class Capture {
 
   private:
     bool hasHistory() const {
+        if (!history_.parent && !history_.damaged.empty()) return true;
         return std::ranges::any_of(history_.trusted(),
                                    [](const Entry& e) { return !e.path.empty(); });
     }
@@ -149,6 +168,8 @@ class Capture {
         tell("walk", 0, 0);
         REGROW_TRY(tree_, walk(*root_, how));
         problems_ = std::move(tree_.problems);
+        if (!history_.damaged.empty())
+            problems_.push_back({"", "a snapshot before this one is damaged: " + history_.damaged});
         for (const Entry& entry : tree_.entries)
             if (entry.type == EntryType::regular && entry.path.ends_with("-wal"))
                 logs_.emplace(entry.path, entry.size ? std::optional(entry.mtime) : std::nullopt);
@@ -179,7 +200,7 @@ class Capture {
     // packs are known to be bad, the long way is taken: it stores again what they held.
     Result<bool> nothingChanged() {
         countWork();
-        if (total_files_ || !mayStandForParent(flags())) return false;
+        if (total_files_ || !history_.damaged.empty() || !mayStandForParent(flags())) return false;
         std::vector<Entry> now;
         now.reserve(tree_.entries.size());
         std::unordered_set<std::string> databases;
@@ -398,7 +419,7 @@ class Capture {
             out.problems.push_back(problem.path.empty()
                                        ? problem.message
                                        : printable(problem.path) + ": " + problem.message);
-        out.skip_unchanged = mayStandForParent(out.flags);
+        out.skip_unchanged = history_.damaged.empty() && mayStandForParent(out.flags);
         return out;
     }
 

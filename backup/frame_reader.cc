@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backup/index.h"
 #include "backup/pack.h"
 
 namespace regrow::backup {
@@ -40,6 +41,15 @@ FrameReader::FrameReader(Repository& repository, const Keyring& keys, const Pack
     : repository_(repository), keys_(keys), packs_(packs), cache_(std::make_unique<Cache>()) {}
 FrameReader::~FrameReader() = default;
 
+// Whoever finds a damaged pack says so in the repository, at once: until it is listed, a capture
+// would go on referring to what it holds, and its snapshots would be as lost. A store that cannot
+// be written to now is told at the next finding.
+Error FrameReader::noteDamage(const PackId& pack, Error error) const {
+    if (error.code == Code::corrupt || error.code == Code::not_found)
+        [[maybe_unused]] const auto marked = markBad(repository_, keys_, pack, error.message);
+    return error;
+}
+
 Result<> FrameReader::fetch(uint32_t pack, std::span<const uint32_t> frames,
                             const OnFrame& on_frame) const {
     REGROW_TRY(const PackInfo info, packs_.pack(pack));
@@ -58,15 +68,16 @@ Result<> FrameReader::fetch(uint32_t pack, std::span<const uint32_t> frames,
             end = span.offset + span.stored;
             ++i;
         }
-        REGROW_TRY(const std::string bytes,
-                   repository_.get(name, run.front().offset, end - run.front().offset));
+        auto bytes = repository_.get(name, run.front().offset, end - run.front().offset);
+        if (!bytes) return std::unexpected(noteDamage(info.id, std::move(bytes).error()));
         for (const FrameSpan& span : run) {
             const auto stored =
-                std::string_view(bytes).substr(span.offset - run.front().offset, span.stored);
+                std::string_view(*bytes).substr(span.offset - run.front().offset, span.stored);
             auto opened = opener.open(span, stored, plain);
             if (!opened)
                 return std::unexpected(
-                    std::move(opened).error().in(name + ", frame " + std::to_string(span.number)));
+                    noteDamage(info.id, std::move(opened).error().in(name + ", frame " +
+                                                                     std::to_string(span.number))));
             REGROW_CHECK(on_frame(span.number, plain));
         }
     }

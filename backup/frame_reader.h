@@ -37,6 +37,7 @@ class FrameReader {
 
   private:
     struct Cache;
+    Error noteDamage(const PackId& pack, Error error) const;
     Repository& repository_;
     const Keyring& keys_;
     const PackTable& packs_;

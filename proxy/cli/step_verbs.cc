@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <ranges>
+
 #include "backup/lineage.h"
 #include "backup/store.h"
 #include "backup/untouched.h"
@@ -10,6 +12,18 @@
 
 namespace regrow::cli {
 namespace {
+
+// A damaged snapshot says nothing against the disk: the newest that can be read is compared with.
+Result<std::vector<backup::Entry>> newestReadableTree(backup::Store& store,
+                                                      const std::string& name) {
+    REGROW_TRY(const auto list, store.snapshots().list(name));
+    for (const auto& snapshot : list.snapshots | std::views::reverse) {
+        auto tree = store.tree(snapshot);
+        if (tree || (tree.error().code != Code::corrupt && tree.error().code != Code::not_found))
+            return tree;
+    }
+    return std::vector<backup::Entry>{};
+}
 
 Result<std::vector<std::string>> askUntouched(const UntouchedArguments& a) {
     backup::UntouchedQuestion question;
@@ -24,11 +38,7 @@ Result<std::vector<std::string>> askUntouched(const UntouchedArguments& a) {
                                          .staged_for = {},
                                          .ready = {}};
     REGROW_TRY(const auto store, backup::Store::open(a.repo, a.key_file));
-    REGROW_TRY(const auto latest, store->snapshots().latest(a.name));
-    std::vector<backup::Entry> manifest;
-    if (latest) {
-        REGROW_TRY(manifest, store->tree(*latest));
-    }
+    REGROW_TRY(const auto manifest, newestReadableTree(*store, a.name));
     question.manifest = manifest;
     return backup::reasonsAgainst(question);
 }
