@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <filesystem>
 
 #include "base/child_process.h"
 #include "base/file.h"
@@ -72,6 +74,18 @@ void applyLine(const rapidjson::Value& line, RestoreJournal::State& state,
     }
 }
 
+// Always under the same temporary name: whoever is killed in between leaves nothing that the next
+// restore of this target does not take away.
+Result<> replace(const std::string& path, std::string_view content) {
+    const std::string fresh = path + ".new";
+    REGROW_TRY(const UniqueFd fd, openFile(fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW));
+    REGROW_CHECK(writeAll(fd.get(), content, fresh));
+    if (::fdatasync(fd.get()) != 0) return failErrno(errno, "fdatasync " + fresh);
+    if (::rename(fresh.c_str(), path.c_str()) != 0) return failErrno(errno, "renaming to " + path);
+    const std::string parent = std::filesystem::path(path).parent_path().string();
+    return syncDirectory(parent.empty() ? "." : parent);
+}
+
 }  // namespace
 
 bool RestoreJournal::State::covers(const PackId& pack, uint32_t frame) const {
@@ -131,7 +145,7 @@ Result<RestoreJournal> RestoreJournal::start(const std::string& target, int targ
             for (const FrameRange& range : ranges) text += recordLine(pack, range) + "\n";
         if (!before->same_boot) text += "{\"synced\":true}\n";
     }
-    REGROW_CHECK(writeFileAtomic(path, text));
+    REGROW_CHECK(replace(path, text));
     REGROW_TRY(UniqueFd file, openFile(path, O_WRONLY | O_APPEND | O_NOFOLLOW));
     return RestoreJournal(path, std::move(file), target_fd);
 }

@@ -93,6 +93,16 @@ std::optional<Proof> decodeProof(std::string_view bytes, const SnapshotId& snaps
     return known && r.atEnd() ? std::optional(p) : std::nullopt;
 }
 
+// A time someone copied from a list is shorter than the instant it stands for; it means that one
+// too.
+WallTime asWritten(WallTime instant, std::string_view text) {
+    const size_t dot = text.find('.');
+    if (dot == std::string_view::npos) return std::chrono::floor<std::chrono::seconds>(instant);
+    const size_t digits =
+        std::min(text.find_first_not_of("0123456789", dot + 1), text.size()) - dot - 1;
+    return digits <= 3 ? WallTime(std::chrono::floor<std::chrono::milliseconds>(instant)) : instant;
+}
+
 bool looksLikeId(std::string_view text) {
     return text.size() >= kShortestPrefix && text.size() <= 64 &&
            text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
@@ -273,7 +283,7 @@ Result<Snapshot> SnapshotStore::find(std::string_view name, std::string_view wha
                                 what));
     const Snapshot* best = nullptr;
     for (const Snapshot& s : all.snapshots)
-        if (s.header.captured_at <= *time &&
+        if (asWritten(s.header.captured_at, what) <= *time &&
             (!best || s.header.captured_at >= best->header.captured_at))
             best = &s;
     return best ? Result<Snapshot>(*best)

@@ -104,7 +104,11 @@ Reply listEvents(const Request& r, const control::Control& control) {
 Reply ready(const control::Control& control) {
     const bool yes = control.ready();
     json::Writer w;
-    w.beginObject().field("ready", yes).endObject();
+    w.beginObject().field("ready", yes).key("down").beginArray();
+    if (!yes)
+        for (const auto& [name, pool] : control.status().pools)
+            if (pool.state == "down") w.value(name);
+    w.endArray().endObject();
     return {.status = yes ? 200 : 503, .body = w.text(), .headers = {}};
 }
 

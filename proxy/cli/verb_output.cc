@@ -133,7 +133,8 @@ int VerbOutput::failure(const Error& error) {
         w.field("retryable", error.retryable).field("message", error.message).endObject();
         printLine(stdout, w.text());
     }
-    return error.code == Code::refused ? kRefused : kFailed;
+    // What exists already would be lost by writing over it.
+    return error.code == Code::refused || error.code == Code::exists ? kRefused : kFailed;
 }
 
 double VerbOutput::tookMs() const {

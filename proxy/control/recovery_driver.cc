@@ -46,6 +46,12 @@ std::vector<std::pair<std::string, recovery::ServerRecord>> stillClaimed(const R
     return changed;
 }
 
+// A death that begins a recovery may begin the hold-down as well; it must be seen in this very step, which may pass the gate.
+std::optional<Instant> heldDownUntil(recovery::FlapHistory flap, bool begins, Instant now) {
+    if (begins) flap.died({}, now);
+    return flap.heldUntil(now);
+}
+
 uint64_t epochFloor(const Registry& registry, const Place& place) {
     uint64_t floor = registry.assignment(place).epoch;
     for (const auto& snapshot : place.snapshots) floor = std::max(floor, snapshot.epoch);
@@ -74,7 +80,7 @@ recovery::Context RecoveryDriver::contextOf(const Place& place) {
     const int limit = filling ? filling->service.restart : 0;
     context.restart_allowed = flap == saved.flaps.end() ? limit > 0 : flap->second.restartAllowed({}, limit, now);
     context.unstable = flap != saved.flaps.end() && flap->second.unstable({}, now);
-    if (flap != saved.flaps.end()) context.flapping_until = flap->second.heldUntil(now);
+    if (flap != saved.flaps.end()) context.flapping_until = heldDownUntil(flap->second, !place.recovery, now);
     context.no_traffic = place.health.traffic_no_answers == 0;
     context.spare = spareKnown(registry_, pool, place);
     if (context.policy.has_data)
