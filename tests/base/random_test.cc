@@ -46,3 +46,10 @@ TEST_CASE("the system gives different seeds and bytes", "[random]") {
     CHECK(secureRandomBytes(32) != secureRandomBytes(32));
     CHECK(secureRandomBytes(0).empty());
 }
+
+TEST_CASE("the sequence is that of xoshiro256** seeded by splitmix64", "[random]") {
+    Random random(0);  // as published with rand_xoshiro
+    CHECK(random.next() == 11091344671253066420U);
+    CHECK(random.next() == 13793997310169335082U);
+    CHECK(random.next() == 1900383378846508768U);
+}

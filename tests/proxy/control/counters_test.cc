@@ -1,0 +1,74 @@
+#include "proxy/control/counters.h"
+
+#include <catch2/catch.hpp>
+
+#include "base/file.h"
+#include "tests/support/control_fixture.h"
+
+using namespace regrow;
+using namespace regrow::control;
+
+namespace {
+
+struct Counting {
+    test::ControlFixture f;
+    std::string path = f.dir / "counters.json";
+    Counting() {
+        ListenerState listener;
+        listener.conf.listen = Address::loopback(80);
+        listener.stats = std::make_shared<ListenerStats>(2);
+        f.registry->listeners().push_back(std::move(listener));
+    }
+    void count() {
+        f.place().stats->shards[0].requests.add(3);
+        f.place().stats->shards[1].requests.add(4);
+        f.place().stats->shards[1].bytes_out.add(100);
+        f.pool().stats->shards[0].retries.add(2);
+        f.registry->listeners()[0].stats->shards[1].bad_requests.add(5);
+    }
+};
+
+}  // namespace
+
+TEST_CASE("totals are sums over the workers", "[counters]") {
+    Counting c;
+    c.count();
+    const auto counters = Counters::load(c.path);
+    CHECK(counters.backend(c.f.place()).at("requests") == 7);
+    CHECK(counters.backend(c.f.place()).at("bytes_out") == 100);
+    CHECK(counters.backend(c.f.place()).at("resets") == 0);
+    CHECK(counters.backend(c.f.place("wiki-2")).at("requests") == 0);
+    CHECK(counters.pool(c.f.pool()).at("retries") == 2);
+    CHECK(counters.listener(c.f.registry->listeners()[0]).at("bad_requests") == 5);
+}
+
+TEST_CASE("totals survive restarts, each one adding to those before", "[counters]") {
+    const test::TempDir dir;
+    for (uint64_t run = 1; run <= 3; ++run) {
+        Counting c;
+        c.count();
+        const auto counters = Counters::load(dir / "counters.json");
+        CHECK(counters.backend(c.f.place()).at("requests") == 7 * run);
+        CHECK(counters.pool(c.f.pool()).at("retries") == 2 * run);
+        CHECK(counters.listener(c.f.registry->listeners()[0]).at("bad_requests") == 5 * run);
+        REQUIRE(counters.save(*c.f.registry));
+        REQUIRE(counters.save(*c.f.registry));  // saving twice counts nothing twice
+    }
+}
+
+TEST_CASE("a file that cannot be understood begins counting anew", "[counters]") {
+    Counting c;
+    for (const auto* text : {"", "[]", "{\"backend wiki/wiki-1\":7}",
+                             "{\"backend wiki/wiki-1\":{\"requests\":-1}}", "{cut"}) {
+        INFO(text);
+        REQUIRE(writeFileAtomic(c.path, text));
+        CHECK(Counters::load(c.path).backend(c.f.place()).at("requests") == 0);
+    }
+}
+
+TEST_CASE("saving where nothing can be written is an error that names the file", "[counters]") {
+    Counting c;
+    const auto saved = Counters::load(c.f.dir / "none/counters.json").save(*c.f.registry);
+    REQUIRE_FALSE(saved);
+    CHECK_THAT(saved.error().message, Catch::Contains("none/counters.json"));
+}
