@@ -8,7 +8,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
+#include <csignal>
 #include <filesystem>
+#include <thread>
 #include <utility>
 
 #include "base/file.h"
@@ -20,19 +23,33 @@ namespace regrow::recovery {
 namespace {
 
 constexpr size_t kLargestFile = size_t{1} << 30;
+constexpr Duration kDyingHolder = std::chrono::seconds(2);
 
 std::string pathOf(const std::string& state_dir) {
     return state_dir + "/journal";
 }
 
-// The kernel lets go of the lock when its holder dies, however it dies; the pid inside is for the
-// message only.
+bool gone(const std::string& pid_text) {
+    pid_t pid = 0;
+    const auto [end, error] =
+        std::from_chars(pid_text.data(), pid_text.data() + pid_text.size(), pid);
+    return error == std::errc() && pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+// The kernel lets go of the lock when its holder dies, however it dies. A child that was just being
+// started then shares it until its exec; a holder that is gone is given that moment. Otherwise the
+// pid inside is for the message only.
 Result<UniqueFd> takeLock(const std::string& state_dir) {
     const std::string path = state_dir + "/lock";
     REGROW_TRY(UniqueFd fd, openFile(path, O_RDWR | O_CREAT));
-    if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+    const Instant until = Mono::now() + kDyingHolder;
+    while (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK) return failErrno(errno, "locking " + path);
         const auto holder = readFile(path).value_or("");
+        if (gone(holder) && Mono::now() < until) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(10));
+            continue;
+        }
         return fail(Code::refused, Source::us,
                     fmt::format("{} is in use by another proxy{}: stop that one, or give this one "
                                 "a state_dir of its own",

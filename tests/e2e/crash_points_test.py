@@ -5,6 +5,7 @@ The steps are found by tracing: strace lets the N-th fdatasync of the control lo
 after a record was written and before anything it stands for was done. N grows until a recovery gets through.
 """
 import concurrent.futures
+import fcntl
 import os
 import random
 import shutil
@@ -189,6 +190,21 @@ class Restarted(harness.TestCase):
         world.assert_kept()
         world.crash()  # and its end is seen, though it is no child any more
         world.wait_recovered()
+        world.assert_kept()
+
+    def test_a_lock_that_outlives_its_holder_for_a_moment(self):
+        """A child of the dead proxy that is between fork and exec still holds the lock."""
+        world = self.world(app=Store).start_with_items()
+        world.kill_proxy()
+        with open(str(world.state_dir / "lock")) as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            proxy = world.launch()
+
+            def wants_it():
+                self.assertIsNone(proxy.poll(), "it did not wait")
+                return any(os.readlink(fd.path) == lock.name for fd in os.scandir(f"/proc/{proxy.pid}/fd"))
+            wait_for(wants_it, "the proxy to ask for the lock")
+        wait_for(lambda: world.get("/readyz").status == 200, "the proxy to be ready")
         world.assert_kept()
 
     def test_servers_survive_sigterm(self):
