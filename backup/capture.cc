@@ -58,7 +58,8 @@ struct History {
     std::vector<Entry> tree;         // of the parent
     std::vector<Entry> baseline;     // of the newest not suspicious, when that is another one
     bool parent_suspicious = false;
-    std::string damaged;  // what is wrong with a newer one; then a new snapshot is written, changed or not
+    std::string
+        damaged;  // what is wrong with a newer one; then a new snapshot is written, changed or not
 
     const std::vector<Entry>& trusted() const { return parent_suspicious ? baseline : tree; }
 };

@@ -45,8 +45,8 @@ FrameReader::~FrameReader() = default;
 // would go on referring to what it holds, and its snapshots would be as lost. A store that cannot
 // be written to now is told at the next finding.
 Error FrameReader::noteDamage(const PackId& pack, Error error) const {
-    if (error.code == Code::corrupt || error.code == Code::not_found)
-        [[maybe_unused]] const auto marked = markBad(repository_, keys_, pack, error.message);
+    if (error.code == Code::corrupt || error.code == Code::not_found) [[maybe_unused]]
+        const auto marked = markBad(repository_, keys_, pack, error.message);
     return error;
 }
 
@@ -75,9 +75,9 @@ Result<> FrameReader::fetch(uint32_t pack, std::span<const uint32_t> frames,
                 std::string_view(*bytes).substr(span.offset - run.front().offset, span.stored);
             auto opened = opener.open(span, stored, plain);
             if (!opened)
-                return std::unexpected(
-                    noteDamage(info.id, std::move(opened).error().in(name + ", frame " +
-                                                                     std::to_string(span.number))));
+                return std::unexpected(noteDamage(
+                    info.id,
+                    std::move(opened).error().in(name + ", frame " + std::to_string(span.number))));
             REGROW_CHECK(on_frame(span.number, plain));
         }
     }

@@ -53,15 +53,16 @@ void checkMarker(const UntouchedQuestion& q, std::vector<std::string>& out) {
         out.push_back(fmt::format("{}: no lineage marker ({})", q.data, kMarkerName));
 }
 
-// A name that vanished while the server lived is the server's own doing: services delete files, temporary ones between
-// one snapshot and the next. One that vanished after its end is seen as well, by its directory, which then changed after
-// the end (checkChanged). What is left is a tree that lost most of itself under a living server: a wipe, not housekeeping.
+// A name that vanished while the server lived is the server's own doing: services delete files,
+// temporary ones between one snapshot and the next. One that vanished after its end is seen as
+// well, by its directory, which then changed after the end (checkChanged). What is left is a tree
+// that lost most of itself under a living server: a wipe, not housekeeping.
 void checkVanished(std::span<const Entry> manifest, std::span<const Entry> there,
                    std::vector<std::string>& out) {
     const size_t gone = vanished(manifest, there);
     if (gone * 2 > manifest.size())
-        out.push_back(fmt::format("{} of {} names of the newest snapshot are gone from the disk", gone,
-                                  manifest.size()));
+        out.push_back(fmt::format("{} of {} names of the newest snapshot are gone from the disk",
+                                  gone, manifest.size()));
     Reasons other;
     auto now = there.begin();
     for (const Entry& entry : manifest) {

@@ -10,13 +10,15 @@
 #include "backup/lineage.h"
 #include "base/clock.h"
 
-// May a server be started again on its own disk, or rescued from it, after it died? Only if the disk earned it: the
-// marker is intact, nothing was changed after the exit, and most of the newest manifest's names are there.
+// May a server be started again on its own disk, or rescued from it, after it died? Only if the
+// disk earned it: the marker is intact, nothing was changed after the exit, and most of the newest
+// manifest's names are there.
 //
-// Names that are gone say little by themselves: services delete files, temporary ones between one snapshot and the next.
-// Whoever deleted them after the exit has changed the directory they were in, and that is seen. (Rejected: any vanished
-// name is reason enough. It refused the rescue of every server that uses temporary files, and so lost acknowledged writes
-// that lay safe on the disk.)
+// Names that are gone say little by themselves: services delete files, temporary ones between one
+// snapshot and the next. Whoever deleted them after the exit has changed the directory they were
+// in, and that is seen. (Rejected: any vanished name is reason enough. It refused the rescue of
+// every server that uses temporary files, and so lost acknowledged writes that lay safe on the
+// disk.)
 namespace regrow::backup {
 
 struct UntouchedQuestion {

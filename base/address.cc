@@ -19,7 +19,8 @@ std::unexpected<Error> bad(std::string_view text, std::string_view why) {
 Result<uint16_t> parsePort(std::string_view whole, std::string_view digits) {
     unsigned port = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-    if (error != std::errc() || end != digits.data() + digits.size() || digits.empty() || port > 65535)
+    if (error != std::errc() || end != digits.data() + digits.size() || digits.empty() ||
+        port > 65535)
         return bad(whole, "has no valid port");
     return static_cast<uint16_t>(port);
 }
@@ -28,11 +29,13 @@ Result<uint16_t> parsePort(std::string_view whole, std::string_view digits) {
 
 Result<Address> Address::parse(std::string_view text) {
     Address address;
-    if (text.find('\0') != std::string_view::npos) return bad(text.substr(0, text.find('\0')), "has a zero byte in it");
+    if (text.find('\0') != std::string_view::npos)
+        return bad(text.substr(0, text.find('\0')), "has a zero byte in it");
     if (text.starts_with("unix:")) {
         const auto path = text.substr(5);
         auto& un = reinterpret_cast<sockaddr_un&>(address.storage_);
-        if (path.empty() || path.size() >= sizeof un.sun_path) return bad(text, "needs a path of 1 to 107 bytes");
+        if (path.empty() || path.size() >= sizeof un.sun_path)
+            return bad(text, "needs a path of 1 to 107 bytes");
         un.sun_family = AF_UNIX;
         std::memcpy(un.sun_path, path.data(), path.size());
         address.length_ = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
@@ -52,7 +55,8 @@ Result<Address> Address::parse(std::string_view text) {
         return address;
     }
     auto& v4 = reinterpret_cast<sockaddr_in&>(address.storage_);
-    if (::inet_pton(AF_INET, host.c_str(), &v4.sin_addr) != 1) return bad(text, "is not a valid IPv4 address");
+    if (::inet_pton(AF_INET, host.c_str(), &v4.sin_addr) != 1)
+        return bad(text, "is not a valid IPv4 address");
     v4.sin_family = AF_INET;
     v4.sin_port = htons(port);
     address.length_ = sizeof v4;
@@ -86,7 +90,8 @@ bool Address::isLoopback() const {
 
 uint16_t Address::port() const {
     if (family() == AF_INET) return ntohs(reinterpret_cast<const sockaddr_in&>(storage_).sin_port);
-    if (family() == AF_INET6) return ntohs(reinterpret_cast<const sockaddr_in6&>(storage_).sin6_port);
+    if (family() == AF_INET6)
+        return ntohs(reinterpret_cast<const sockaddr_in6&>(storage_).sin6_port);
     return 0;
 }
 
@@ -98,9 +103,11 @@ std::string Address::host() const {
         return reinterpret_cast<const sockaddr_un&>(storage_).sun_path;
     }
     if (family() == AF_INET)
-        ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(storage_).sin_addr, buffer, sizeof buffer);
+        ::inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(storage_).sin_addr, buffer,
+                    sizeof buffer);
     if (family() == AF_INET6)
-        ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(storage_).sin6_addr, buffer, sizeof buffer);
+        ::inet_ntop(AF_INET6, &reinterpret_cast<const sockaddr_in6&>(storage_).sin6_addr, buffer,
+                    sizeof buffer);
     return buffer;
 }
 

@@ -2,8 +2,8 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <pwd.h>
 #include <linux/close_range.h>
+#include <pwd.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -14,8 +14,6 @@
 #include <cstring>
 
 #include "base/file.h"
-
-extern char** environ;
 
 namespace regrow {
 namespace {
@@ -43,11 +41,14 @@ Result<std::optional<Credentials>> lookUp(const std::string& user) {
     passwd* found = nullptr;
     std::vector<char> buffer(16384);
     ::getpwnam_r(user.c_str(), &entry, buffer.data(), buffer.size(), &found);
-    if (!found) return fail(Code::not_found, Source::config, "user '" + user + "' does not exist on this machine");
+    if (!found)
+        return fail(Code::not_found, Source::config,
+                    "user '" + user + "' does not exist on this machine");
     Credentials credentials{entry.pw_uid, entry.pw_gid, {}};
     int count = 64;
     credentials.groups.resize(static_cast<size_t>(count));
-    if (::getgrouplist(user.c_str(), entry.pw_gid, credentials.groups.data(), &count) < 0) count = 1;
+    if (::getgrouplist(user.c_str(), entry.pw_gid, credentials.groups.data(), &count) < 0)
+        count = 1;
     credentials.groups.resize(static_cast<size_t>(count));
     return credentials;
 }
@@ -80,6 +81,7 @@ std::vector<std::string> mergedEnvironment(const std::vector<std::string>& added
 
 std::vector<char*> pointers(std::vector<std::string>& strings) {
     std::vector<char*> out;
+    out.reserve(strings.size() + 1);
     for (auto& s : strings) out.push_back(s.data());
     out.push_back(nullptr);
     return out;
@@ -100,7 +102,9 @@ struct Plan {
 };
 
 // A gated child has nobody left to tell: it says why in its own output.
-void say(const char* text) { [[maybe_unused]] const ssize_t n = ::write(2, text, std::strlen(text)); }
+void say(const char* text) {
+    [[maybe_unused]] const ssize_t n = ::write(2, text, std::strlen(text));
+}
 
 [[noreturn]] void giveUp(const Plan& plan) {
     const int error = errno;
@@ -138,7 +142,8 @@ void resetSignals() {
     if (options.new_session) ::setsid();
     // Ours are closed on exec by themselves; this is for what whoever started us left open.
     ::close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
-    if (!options.inherit_output && (::dup2(plan.out_fd, 1) < 0 || ::dup2(plan.err_fd, 2) < 0)) giveUp(plan);
+    if (!options.inherit_output && (::dup2(plan.out_fd, 1) < 0 || ::dup2(plan.err_fd, 2) < 0))
+        giveUp(plan);
     const int null_fd = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (null_fd < 0) giveUp(plan);
     // We may have been started without a standard input; then it is 0 already, and must stay open.
@@ -146,7 +151,9 @@ void resetSignals() {
     if (!options.directory.empty() && ::chdir(options.directory.c_str()) != 0) giveUp(plan);
     if (plan.credentials) {
         const auto& c = *plan.credentials;
-        if (::setgroups(c.groups.size(), c.groups.data()) != 0 || ::setgid(c.gid) != 0 || ::setuid(c.uid) != 0) giveUp(plan);
+        if (::setgroups(c.groups.size(), c.groups.data()) != 0 || ::setgid(c.gid) != 0 ||
+            ::setuid(c.uid) != 0)
+            giveUp(plan);
     }
     if (options.die_with_parent) {  // after setuid, which clears it
         ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -163,7 +170,9 @@ Result<UniqueFd> openPidfd(pid_t pid) {
     return fd;
 }
 
-void setNonBlocking(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK); }
+void setNonBlocking(int fd) {
+    ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK);
+}
 
 }  // namespace
 
@@ -180,17 +189,24 @@ Result<ChildProcess> spawn(const SpawnOptions& options) {
     REGROW_TRY(Pipe out, makePipe());
     REGROW_TRY(Pipe err, makePipe());
     REGROW_TRY(Pipe gate, makePipe());
-    REGROW_TRY(UniqueFd sink, options.output.empty()
-                                  ? openFile("/dev/null", O_WRONLY)
-                                  : openFile(options.output, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600));
+    REGROW_TRY(UniqueFd sink,
+               options.output.empty()
+                   ? openFile("/dev/null", O_WRONLY)
+                   : openFile(options.output, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0600));
     auto argv = options.argv;
     auto environment = mergedEnvironment(options.environment);
-    const Plan plan{options, resolveProgram(argv[0]), pointers(argv), pointers(environment), std::move(credentials),
-                    ::getpid(), options.pipe_stdout ? out.write.get() : sink.get(),
-                    options.pipe_stderr ? err.write.get() : sink.get(), options.gated ? gate.read.get() : -1,
+    const Plan plan{options,
+                    resolveProgram(argv[0]),
+                    pointers(argv),
+                    pointers(environment),
+                    std::move(credentials),
+                    ::getpid(),
+                    options.pipe_stdout ? out.write.get() : sink.get(),
+                    options.pipe_stderr ? err.write.get() : sink.get(),
+                    options.gated ? gate.read.get() : -1,
                     error.write.get()};
-    // The gate's write end must not leak into the child, or it would never see end of file: close-on-exec is not
-    // enough while it waits, so the child closes it itself.
+    // The gate's write end must not leak into the child, or it would never see end of file:
+    // close-on-exec is not enough while it waits, so the child closes it itself.
     const int gate_write = gate.write.get();
     const pid_t pid = ::fork();
     if (pid < 0) return failErrno(errno, "fork", Source::us);
@@ -216,20 +232,24 @@ Result<ChildProcess> spawn(const SpawnOptions& options) {
         setNonBlocking(error.read.get());
         child.exec_status = std::move(error.read);
     }
-    if (options.pipe_stdout) setNonBlocking(out.read.get()), child.stdout_pipe = std::move(out.read);
-    if (options.pipe_stderr) setNonBlocking(err.read.get()), child.stderr_pipe = std::move(err.read);
+    if (options.pipe_stdout)
+        setNonBlocking(out.read.get()), child.stdout_pipe = std::move(out.read);
+    if (options.pipe_stderr)
+        setNonBlocking(err.read.get()), child.stderr_pipe = std::move(err.read);
     return child;
 }
 
 std::optional<ProcessId> identify(pid_t pid) {
     const auto stat = readFile("/proc/" + std::to_string(pid) + "/stat", 4096);
     if (!stat) return std::nullopt;
-    // The name in parentheses may hold anything; fields are counted from the last ')'. State is field 3.
+    // The name in parentheses may hold anything; fields are counted from the last ')'. State is
+    // field 3.
     std::string_view rest(*stat);
     const auto paren = rest.rfind(')');
     if (paren == std::string_view::npos) return std::nullopt;
     rest.remove_prefix(paren + 2);
-    if (rest.starts_with('Z') || rest.starts_with('X')) return std::nullopt;  // exited, not reaped yet
+    if (rest.starts_with('Z') || rest.starts_with('X'))
+        return std::nullopt;  // exited, not reaped yet
     for (int field = 3; field < 22; ++field) rest.remove_prefix(rest.find(' ') + 1);
     ProcessId id{pid, 0, bootId()};
     std::from_chars(rest.data(), rest.data() + rest.size(), id.start_ticks);
@@ -257,7 +277,8 @@ std::string ExitStatus::text() const {
     if (timed_out) return "no answer within its deadline";
     if (exited) return "exit " + std::to_string(code);
     const char* abbreviation = ::sigabbrev_np(signal);
-    return "killed by " + (abbreviation ? "SIG" + std::string(abbreviation) : std::to_string(signal));
+    return "killed by " +
+           (abbreviation ? "SIG" + std::string(abbreviation) : std::to_string(signal));
 }
 
 std::optional<ExitStatus> reap(pid_t pid) {
@@ -265,8 +286,10 @@ std::optional<ExitStatus> reap(pid_t pid) {
     if (::waitpid(pid, &status, WNOHANG) != pid) return std::nullopt;
     ExitStatus exit;
     exit.exited = WIFEXITED(status);
-    if (exit.exited) exit.code = WEXITSTATUS(status);
-    else exit.signal = WTERMSIG(status);
+    if (exit.exited)
+        exit.code = WEXITSTATUS(status);
+    else
+        exit.signal = WTERMSIG(status);
     return exit;
 }
 

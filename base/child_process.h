@@ -11,25 +11,29 @@
 #include "base/result.h"
 #include "base/unique_fd.h"
 
-// Starting programs. Between fork and exec the child does only async-signal-safe work; nothing of us goes on in a fork.
+// Starting programs. Between fork and exec the child does only async-signal-safe work; nothing of
+// us goes on in a fork.
 namespace regrow {
 
 struct SpawnOptions {
-    std::vector<std::string> argv;         // argv[0]: a path, or a name looked up in PATH
-    std::vector<std::string> environment;  // "NAME=value", added to (and winning over) our own environment
-    std::string directory;                 // empty: ours
-    std::string user;                      // empty: stay; else setgroups, setgid, setuid to this user
-    bool new_session = false;              // setsid: own session and process group
-    bool die_with_parent = false;          // PDEATHSIG SIGKILL
-    bool gated = false;                    // exec only after ChildProcess::release(); if we die first, it exits unexecuted
-    bool pipe_stdout = false;              // else: `output`, else /dev/null
+    std::vector<std::string> argv;  // argv[0]: a path, or a name looked up in PATH
+    std::vector<std::string>
+        environment;               // "NAME=value", added to (and winning over) our own environment
+    std::string directory;         // empty: ours
+    std::string user;              // empty: stay; else setgroups, setgid, setuid to this user
+    bool new_session = false;      // setsid: own session and process group
+    bool die_with_parent = false;  // PDEATHSIG SIGKILL
+    bool gated =
+        false;  // exec only after ChildProcess::release(); if we die first, it exits unexecuted
+    bool pipe_stdout = false;  // else: `output`, else /dev/null
     bool pipe_stderr = false;
-    bool inherit_output = false;  // stdout and stderr as ours, for verbs a person started
-    std::string output;           // file that both streams append to (created 0600)
+    bool inherit_output = false;          // stdout and stderr as ours, for verbs a person started
+    std::string output;                   // file that both streams append to (created 0600)
     size_t line_limit = size_t{1} << 20;  // ChildRun: longer lines are cut there
 };
 
-// Identity that survives pid reuse: start time is field 22 of /proc/PID/stat in clock ticks since boot.
+// Identity that survives pid reuse: start time is field 22 of /proc/PID/stat in clock ticks since
+// boot.
 struct ProcessId {
     pid_t pid = 0;
     uint64_t start_ticks = 0;
@@ -43,19 +47,21 @@ struct ChildProcess {
     UniqueFd stdout_pipe;  // non-blocking, when asked for
     UniqueFd stderr_pipe;
     UniqueFd gate;
-    // Of a gated child, non-blocking: ends empty once it executes, or holds the errno (an int) of what failed.
+    // Of a gated child, non-blocking: ends empty once it executes, or holds the errno (an int) of
+    // what failed.
     UniqueFd exec_status;
 
     void release();  // lets a gated child exec
 };
 
-// Errors of exec itself (no such program, permission) are returned here, except for a gated child: see exec_status; it also
-// says why in its output and exits 127.
+// Errors of exec itself (no such program, permission) are returned here, except for a gated child:
+// see exec_status; it also says why in its output and exits 127.
 Result<ChildProcess> spawn(const SpawnOptions& options);
 
 // Nothing when no such process. Fails when /proc cannot be read.
 std::optional<ProcessId> identify(pid_t pid);
-// A pidfd for the very process `id` names, or nothing when that one is gone (whatever has its pid now).
+// A pidfd for the very process `id` names, or nothing when that one is gone (whatever has its pid
+// now).
 std::optional<UniqueFd> adopt(const ProcessId& id);
 std::string bootId();
 
@@ -69,11 +75,12 @@ struct ExitStatus {
     std::string text() const;  // "exit 3", "killed by SIGKILL", "no answer within its deadline"
 };
 
-// Reaps a child of ours that has exited (after its pidfd became readable). Nothing for a process that is not our child.
+// Reaps a child of ours that has exited (after its pidfd became readable). Nothing for a process
+// that is not our child.
 std::optional<ExitStatus> reap(pid_t pid);
 
-// One short-lived child on a loop: argv in, lines of standard output as they come, exit status at the end.
-// Destroying it kills the child's process group. Control loop only.
+// One short-lived child on a loop: argv in, lines of standard output as they come, exit status at
+// the end. Destroying it kills the child's process group. Control loop only.
 class ChildRun {
   public:
     struct Outcome {
@@ -83,10 +90,12 @@ class ChildRun {
     using OnLine = std::move_only_function<void(std::string_view line)>;
     using OnExit = std::move_only_function<void(Outcome)>;
 
-    // The run always has a session of its own and dies with us. `on_exit` is called exactly once, from the loop,
-    // never from within start(), and may destroy this ChildRun. Lines longer than options.line_limit are cut there.
-    static Result<std::unique_ptr<ChildRun>> start(EventLoop& loop, SpawnOptions options, Duration deadline,
-                                                   OnLine on_line, OnExit on_exit);
+    // The run always has a session of its own and dies with us. `on_exit` is called exactly once,
+    // from the loop, never from within start(), and may destroy this ChildRun. Lines longer than
+    // options.line_limit are cut there.
+    static Result<std::unique_ptr<ChildRun>> start(EventLoop& loop, SpawnOptions options,
+                                                   Duration deadline, OnLine on_line,
+                                                   OnExit on_exit);
     ~ChildRun();
     // Extends the deadline: `deadline` from now. For work that reports progress.
     void extend(Duration deadline);

@@ -62,11 +62,13 @@ struct ChildRun::Impl {
         std::string_view chunk;
         if (!readSome(child.stderr_pipe.get(), chunk, buffer)) return stderr_watch.cancel();
         stderr_tail.append(chunk);
-        if (stderr_tail.size() > kStderrTail) stderr_tail.erase(0, stderr_tail.size() - kStderrTail);
+        if (stderr_tail.size() > kStderrTail)
+            stderr_tail.erase(0, stderr_tail.size() - kStderrTail);
     }
 
     // At most what a pipe holds: one that left the process group may go on writing for ever.
-    static void drainPipe(int fd, char (&buffer)[65536], const std::function<void(std::string_view)>& take) {
+    static void drainPipe(int fd, char (&buffer)[65536],
+                          const std::function<void(std::string_view)>& take) {
         size_t left = kPipeHolds;
         while (left > 0) {
             const ssize_t n = ::read(fd, buffer, std::min(left, sizeof buffer));
@@ -77,17 +79,22 @@ struct ChildRun::Impl {
         }
     }
 
-    // What was written before the exit is still in the pipes; a grandchild may hold them open, so read what is there only.
+    // What was written before the exit is still in the pipes; a grandchild may hold them open, so
+    // read what is there only.
     void drain() {
         char buffer[65536];
-        drainPipe(child.stdout_pipe.get(), buffer, [this](std::string_view chunk) { takeLines(chunk); });
+        drainPipe(child.stdout_pipe.get(), buffer,
+                  [this](std::string_view chunk) { takeLines(chunk); });
         if (!line.empty() && on_line) on_line(line);
-        drainPipe(child.stderr_pipe.get(), buffer, [this](std::string_view chunk) { stderr_tail.append(chunk); });
-        if (stderr_tail.size() > kStderrTail) stderr_tail.erase(0, stderr_tail.size() - kStderrTail);
+        drainPipe(child.stderr_pipe.get(), buffer,
+                  [this](std::string_view chunk) { stderr_tail.append(chunk); });
+        if (stderr_tail.size() > kStderrTail)
+            stderr_tail.erase(0, stderr_tail.size() - kStderrTail);
     }
 
     void finish() {
-        killGroup();  // whatever it started and left behind; before it is reaped, while nobody else can have its number
+        killGroup();  // whatever it started and left behind; before it is reaped, while nobody else
+                      // can have its number
         const auto status = reap(child.pid);
         if (!status) return;
         done = true;
@@ -109,14 +116,16 @@ ChildRun::~ChildRun() {
     if (impl_->done) return;
     impl_->killGroup();
     ::kill(impl_->child.pid, SIGKILL);  // in case it had not reached setsid yet
-    // SIGKILL ends it within a millisecond unless it hangs in the kernel; then init reaps it after us.
+    // SIGKILL ends it within a millisecond unless it hangs in the kernel; then init reaps it after
+    // us.
     pollfd ended{impl_->child.pidfd.get(), POLLIN, 0};
     ::poll(&ended, 1, 100);
     reap(impl_->child.pid);
 }
 
-Result<std::unique_ptr<ChildRun>> ChildRun::start(EventLoop& loop, SpawnOptions options, Duration deadline,
-                                                  OnLine on_line, OnExit on_exit) {
+Result<std::unique_ptr<ChildRun>> ChildRun::start(EventLoop& loop, SpawnOptions options,
+                                                  Duration deadline, OnLine on_line,
+                                                  OnExit on_exit) {
     options.new_session = true;
     options.die_with_parent = true;
     options.pipe_stdout = true;
@@ -127,9 +136,12 @@ Result<std::unique_ptr<ChildRun>> ChildRun::start(EventLoop& loop, SpawnOptions 
     impl->on_line = std::move(on_line);
     impl->line_limit = options.line_limit;
     impl->on_exit = std::move(on_exit);
-    impl->exit_watch = FdWatch(loop, raw->child.pidfd.get(), EV_READ, [raw](short) { raw->finish(); });
-    impl->stdout_watch = FdWatch(loop, raw->child.stdout_pipe.get(), EV_READ, [raw](short) { raw->readStdout(); });
-    impl->stderr_watch = FdWatch(loop, raw->child.stderr_pipe.get(), EV_READ, [raw](short) { raw->readStderr(); });
+    impl->exit_watch =
+        FdWatch(loop, raw->child.pidfd.get(), EV_READ, [raw](short) { raw->finish(); });
+    impl->stdout_watch =
+        FdWatch(loop, raw->child.stdout_pipe.get(), EV_READ, [raw](short) { raw->readStdout(); });
+    impl->stderr_watch =
+        FdWatch(loop, raw->child.stderr_pipe.get(), EV_READ, [raw](short) { raw->readStderr(); });
     impl->deadline = Timer(loop, [raw] {
         raw->timed_out = true;
         raw->killGroup();
@@ -138,7 +150,11 @@ Result<std::unique_ptr<ChildRun>> ChildRun::start(EventLoop& loop, SpawnOptions 
     return std::unique_ptr<ChildRun>(new ChildRun(std::move(impl)));
 }
 
-void ChildRun::extend(Duration deadline) { impl_->deadline.after(deadline); }
-pid_t ChildRun::pid() const { return impl_->child.pid; }
+void ChildRun::extend(Duration deadline) {
+    impl_->deadline.after(deadline);
+}
+pid_t ChildRun::pid() const {
+    return impl_->child.pid;
+}
 
 }  // namespace regrow

@@ -41,7 +41,11 @@ class ManualClock final : public Clock {
     WallTime wall_{std::chrono::seconds(1'700'000'000)};
 };
 
-inline double toMs(Duration d) { return std::chrono::duration<double, std::milli>(d).count(); }
-inline double toSeconds(Duration d) { return std::chrono::duration<double>(d).count(); }
+inline double toMs(Duration d) {
+    return std::chrono::duration<double, std::milli>(d).count();
+}
+inline double toSeconds(Duration d) {
+    return std::chrono::duration<double>(d).count();
+}
 
 }  // namespace regrow

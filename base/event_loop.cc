@@ -12,7 +12,8 @@ namespace regrow {
 namespace {
 
 timeval toTimeval(Duration d) {
-    const auto us = std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::microseconds>(d).count());
+    const auto us =
+        std::max<int64_t>(0, std::chrono::duration_cast<std::chrono::microseconds>(d).count());
     return {static_cast<time_t>(us / 1'000'000), static_cast<suseconds_t>(us % 1'000'000)};
 }
 
@@ -20,7 +21,8 @@ timeval toTimeval(Duration d) {
 
 EventLoop::EventLoop() {
     // The loop needs no locks: cross-thread work goes through post(), which wakes it by eventfd.
-    std::unique_ptr<event_config, decltype(&event_config_free)> config(event_config_new(), event_config_free);
+    std::unique_ptr<event_config, decltype(&event_config_free)> config(event_config_new(),
+                                                                       event_config_free);
     event_config_set_flag(config.get(), EVENT_BASE_FLAG_NOLOCK);
     base_.reset(event_base_new_with_config(config.get()));
     wakeup_fd_ = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -82,15 +84,20 @@ void EventLoop::runPosted() {
     for (auto& task : batch) task();
 }
 
-void EventLoop::assertInLoop() const { assert(isInLoop()); }
+void EventLoop::assertInLoop() const {
+    assert(isInLoop());
+}
 
 bool EventLoop::isInLoop() const {
     return owner_ == std::thread::id() || owner_ == std::this_thread::get_id();
 }
 
-void EventLoop::refreshNow() { now_ = Mono::now(); }
+void EventLoop::refreshNow() {
+    now_ = Mono::now();
+}
 
-// libevent's event is freed by the last of: the owner, or a callback in progress (which holds a reference).
+// libevent's event is freed by the last of: the owner, or a callback in progress (which holds a
+// reference).
 struct Timer::Impl {
     EventLoop& loop;
     std::move_only_function<void()> callback;
@@ -123,12 +130,18 @@ Timer::Timer(EventLoop& loop, std::move_only_function<void()> callback)
     impl_->self = impl_;
 }
 
-void Timer::after(Duration delay) { impl_->arm(delay, false); }
-void Timer::every(Duration period) { impl_->arm(period, true); }
+void Timer::after(Duration delay) {
+    impl_->arm(delay, false);
+}
+void Timer::every(Duration period) {
+    impl_->arm(period, true);
+}
 void Timer::cancel() {
     if (impl_ && impl_->ev) event_del(impl_->ev);
 }
-bool Timer::armed() const { return impl_ && impl_->ev && event_pending(impl_->ev, EV_TIMEOUT, nullptr); }
+bool Timer::armed() const {
+    return impl_ && impl_->ev && event_pending(impl_->ev, EV_TIMEOUT, nullptr);
+}
 
 struct FdWatch::Impl {
     EventLoop& loop;
@@ -144,7 +157,8 @@ struct FdWatch::Impl {
     }
 };
 
-FdWatch::FdWatch(EventLoop& loop, int fd, short events, std::move_only_function<void(short)> callback)
+FdWatch::FdWatch(EventLoop& loop, int fd, short events,
+                 std::move_only_function<void(short)> callback)
     : impl_(std::make_shared<Impl>(loop, std::move(callback))) {
     impl_->self = impl_;
     impl_->ev = event_new(
@@ -166,8 +180,9 @@ FdWatch& FdWatch::operator=(FdWatch&& other) noexcept {
     return *this;
 }
 
-// Deleted now, not when the callback under way lets go of it: the descriptor may be closed and its number watched anew
-// before that, and libevent would take the two for one that the kernel watches already.
+// Deleted now, not when the callback under way lets go of it: the descriptor may be closed and its
+// number watched anew before that, and libevent would take the two for one that the kernel watches
+// already.
 void FdWatch::cancel() {
     if (impl_ && impl_->ev) event_del(impl_->ev);
     impl_.reset();

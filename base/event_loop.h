@@ -12,8 +12,9 @@
 
 namespace regrow {
 
-// A thread's event loop on libevent. Everything but post() and stop() belongs to the thread that runs it.
-// Time is read once per turn: now() is the cached instant; deadlines here are in its terms.
+// A thread's event loop on libevent. Everything but post() and stop() belongs to the thread that
+// runs it. Time is read once per turn: now() is the cached instant; deadlines here are in its
+// terms.
 //
 // Callbacks must not block: what may be slow is a child process (base/child_process.h).
 class EventLoop {
@@ -27,13 +28,16 @@ class EventLoop {
 
     // Runs until stop(). The calling thread becomes the owner.
     void run();
-    // The same, and calls `after_turn` once all callbacks of a turn have run: for what is batched per turn.
+    // The same, and calls `after_turn` once all callbacks of a turn have run: for what is batched
+    // per turn.
     void run(std::move_only_function<void()> after_turn);
-    // Any thread; the loop ends after the current turn. Tasks posted before are still run by that turn or by drain().
+    // Any thread; the loop ends after the current turn. Tasks posted before are still run by that
+    // turn or by drain().
     void stop();
 
-    // Any thread. Runs `task` on the owner in its next turn, in the order posted. May lock: it is for control, not for
-    // requests. Tasks still queued when the loop is destroyed are destroyed unrun.
+    // Any thread. Runs `task` on the owner in its next turn, in the order posted. May lock: it is
+    // for control, not for requests. Tasks still queued when the loop is destroyed are destroyed
+    // unrun.
     void post(Task task);
 
     // Owner only, or before run().
@@ -42,8 +46,8 @@ class EventLoop {
     Instant now() const { return now_; }
     // For code that registers raw libevent events of its own (the request path).
     event_base* base() const { return base_.get(); }
-    // Called by raw libevent callbacks first thing, so that now() is this turn's time. Costs a clock read at most
-    // once per turn: libevent caches it.
+    // Called by raw libevent callbacks first thing, so that now() is this turn's time. Costs a
+    // clock read at most once per turn: libevent caches it.
     void refreshNow();
 
   private:
@@ -65,7 +69,8 @@ class EventLoop {
     std::vector<Task> posted_;
 };
 
-// A one-shot or periodic timer. Cancelled when destroyed; destroying it inside its own callback is allowed.
+// A one-shot or periodic timer. Cancelled when destroyed; destroying it inside its own callback is
+// allowed.
 class Timer {
   public:
     Timer() = default;
@@ -83,7 +88,8 @@ class Timer {
     std::shared_ptr<Impl> impl_;
 };
 
-// Watches one descriptor it does not own (level-triggered, persistent). For control-plane descriptors: pidfds, pipes, eventfds.
+// Watches one descriptor it does not own (level-triggered, persistent). For control-plane
+// descriptors: pidfds, pipes, eventfds.
 class FdWatch {
   public:
     FdWatch() = default;

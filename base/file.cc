@@ -16,7 +16,8 @@ std::string parentOf(const std::string& path) {
     return parent.empty() ? "." : parent;
 }
 
-// Unique within the machine while the process lives; a leftover of a dead process with the same pid is overwritten.
+// Unique within the machine while the process lives; a leftover of a dead process with the same pid
+// is overwritten.
 std::string temporaryName(const std::string& path) {
     static std::atomic<unsigned> counter{0};
     return path + ".tmp." + std::to_string(::getpid()) + "." + std::to_string(counter++);
@@ -41,7 +42,9 @@ Result<std::string> readFile(const std::string& path, size_t limit) {
         if (n == 0) return content;
         content.append(buffer, static_cast<size_t>(n));
         if (content.size() > limit)
-            return fail(Code::invalid, Source::disk, path + ": larger than the " + std::to_string(limit) + " bytes allowed here");
+            return fail(
+                Code::invalid, Source::disk,
+                path + ": larger than the " + std::to_string(limit) + " bytes allowed here");
     }
 }
 
@@ -58,10 +61,12 @@ Result<> writeAll(int fd, std::string_view content, std::string_view what) {
 Result<> writeFileAtomic(const std::string& path, std::string_view content, unsigned mode) {
     const std::string temporary = temporaryName(path);
     const auto written = [&]() -> Result<> {
-        REGROW_TRY(const UniqueFd fd, openFile(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode));
+        REGROW_TRY(const UniqueFd fd,
+                   openFile(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, mode));
         REGROW_CHECK(writeAll(fd.get(), content, temporary));
         if (::fdatasync(fd.get()) != 0) return failErrno(errno, "fdatasync " + temporary);
-        if (::rename(temporary.c_str(), path.c_str()) != 0) return failErrno(errno, "renaming to " + path);
+        if (::rename(temporary.c_str(), path.c_str()) != 0)
+            return failErrno(errno, "renaming to " + path);
         return syncDirectory(parentOf(path));
     }();
     if (!written) ::unlink(temporary.c_str());
@@ -75,7 +80,8 @@ Result<> syncDirectory(const std::string& path) {
 }
 
 Result<> makeDirectories(const std::string& path, unsigned mode) {
-    for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
+    for (size_t slash = path.find('/', 1); slash != std::string::npos;
+         slash = path.find('/', slash + 1))
         if (::mkdir(path.substr(0, slash).c_str(), mode) != 0 && errno != EEXIST)
             return failErrno(errno, "creating directory " + path.substr(0, slash));
     if (::mkdir(path.c_str(), mode) == 0) return {};

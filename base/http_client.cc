@@ -16,7 +16,9 @@ size_t append(char* data, size_t size, size_t count, void* body) {
     return size * count;
 }
 
-Code codeOf(CURLcode code) { return code == CURLE_OPERATION_TIMEDOUT ? Code::timeout : Code::unavailable; }
+Code codeOf(CURLcode code) {
+    return code == CURLE_OPERATION_TIMEDOUT ? Code::timeout : Code::unavailable;
+}
 
 struct ListDeleter {
     void operator()(curl_slist* list) const { curl_slist_free_all(list); }
@@ -39,15 +41,18 @@ HttpClient::~HttpClient() = default;
 HttpClient::HttpClient(HttpClient&&) noexcept = default;
 HttpClient& HttpClient::operator=(HttpClient&&) noexcept = default;
 
-Result<HttpResponse> HttpClient::call(std::string_view method, std::string_view target, Duration timeout,
-                                      const std::vector<std::string>& headers, std::string_view body) {
+Result<HttpResponse> HttpClient::call(std::string_view method, std::string_view target,
+                                      Duration timeout, const std::vector<std::string>& headers,
+                                      std::string_view body) {
     CURL* curl = impl_->curl;
     curl_easy_reset(curl);  // options only; the connection stays
     const bool local = impl_->address.starts_with("unix:");
-    const std::string url = "http://" + (local ? "localhost" : impl_->address) + std::string(target);
+    const std::string url =
+        "http://" + (local ? "localhost" : impl_->address) + std::string(target);
     if (local) curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, impl_->address.c_str() + 5);
     std::unique_ptr<curl_slist, ListDeleter> list;
-    for (const auto& header : headers) list.reset(curl_slist_append(list.release(), header.c_str()));
+    for (const auto& header : headers)
+        list.reset(curl_slist_append(list.release(), header.c_str()));
     list.reset(curl_slist_append(list.release(), "Expect:"));
     HttpResponse response;
     char message[CURL_ERROR_SIZE] = {};
@@ -68,10 +73,12 @@ Result<HttpResponse> HttpClient::call(std::string_view method, std::string_view 
         curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
     }
     const CURLcode code = curl_easy_perform(curl);
-    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, nullptr);  // closing the connection later may write there
+    curl_easy_setopt(curl, CURLOPT_ERRORBUFFER,
+                     nullptr);  // closing the connection later may write there
     if (code != CURLE_OK)
         return fail(codeOf(code), Source::upstream,
-                    std::string(method) + " " + url + ": " + (message[0] ? message : curl_easy_strerror(code)));
+                    std::string(method) + " " + url + ": " +
+                        (message[0] ? message : curl_easy_strerror(code)));
     long status = 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     response.status = static_cast<int>(status);

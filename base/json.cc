@@ -13,7 +13,8 @@ const rapidjson::Value* find(const rapidjson::Value& object, const char* key) {
     return it == object.MemberEnd() ? nullptr : &it->value;
 }
 
-// Length of the valid UTF-8 sequence at the start of `s`, or 0 (RFC 3629: no overlong forms, no surrogates).
+// Length of the valid UTF-8 sequence at the start of `s`, or 0 (RFC 3629: no overlong forms, no
+// surrogates).
 size_t sequenceLength(std::string_view s) {
     const auto b = [&](size_t i) { return static_cast<unsigned char>(s[i]); };
     const auto continues = [&](size_t n) {
@@ -24,11 +25,13 @@ size_t sequenceLength(std::string_view s) {
     if (b(0) < 0x80) return 1;
     if (b(0) >= 0xc2 && b(0) <= 0xdf) return continues(2) ? 2 : 0;
     if (b(0) >= 0xe0 && b(0) <= 0xef) {
-        if (!continues(3) || (b(0) == 0xe0 && b(1) < 0xa0) || (b(0) == 0xed && b(1) > 0x9f)) return 0;
+        if (!continues(3) || (b(0) == 0xe0 && b(1) < 0xa0) || (b(0) == 0xed && b(1) > 0x9f))
+            return 0;
         return 3;
     }
     if (b(0) >= 0xf0 && b(0) <= 0xf4) {
-        if (!continues(4) || (b(0) == 0xf0 && b(1) < 0x90) || (b(0) == 0xf4 && b(1) > 0x8f)) return 0;
+        if (!continues(4) || (b(0) == 0xf0 && b(1) < 0x90) || (b(0) == 0xf4 && b(1) > 0x8f))
+            return 0;
         return 4;
     }
     return 0;
@@ -53,11 +56,12 @@ Result<rapidjson::Document> parse(std::string_view text) {
     if (const auto zero = text.find('\0'); zero != std::string_view::npos)
         return fail(Code::invalid, Source::us, "JSON: a zero byte at byte " + std::to_string(zero));
     // Iterative: a deeply nested document must not exhaust the stack.
-    document.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseIterativeFlag>(text.data(), text.size());
+    document.Parse<rapidjson::kParseValidateEncodingFlag | rapidjson::kParseIterativeFlag>(
+        text.data(), text.size());
     if (document.HasParseError())
         return fail(Code::invalid, Source::us,
-                    std::string("JSON: ") + rapidjson::GetParseError_En(document.GetParseError()) + " at byte " +
-                        std::to_string(document.GetErrorOffset()));
+                    std::string("JSON: ") + rapidjson::GetParseError_En(document.GetParseError()) +
+                        " at byte " + std::to_string(document.GetErrorOffset()));
     return document;
 }
 
@@ -95,10 +99,18 @@ const rapidjson::Value* getArray(const rapidjson::Value& object, const char* key
     return v && v->IsArray() ? v : nullptr;
 }
 
-Writer& Writer::beginObject() { return writer_.StartObject(), *this; }
-Writer& Writer::endObject() { return writer_.EndObject(), *this; }
-Writer& Writer::beginArray() { return writer_.StartArray(), *this; }
-Writer& Writer::endArray() { return writer_.EndArray(), *this; }
+Writer& Writer::beginObject() {
+    return writer_.StartObject(), *this;
+}
+Writer& Writer::endObject() {
+    return writer_.EndObject(), *this;
+}
+Writer& Writer::beginArray() {
+    return writer_.StartArray(), *this;
+}
+Writer& Writer::endArray() {
+    return writer_.EndArray(), *this;
+}
 Writer& Writer::key(std::string_view name) {
     const std::string valid = toValidUtf8(name);
     writer_.Key(valid.data(), static_cast<rapidjson::SizeType>(valid.size()));
@@ -109,15 +121,24 @@ Writer& Writer::value(std::string_view text) {
     writer_.String(valid.data(), static_cast<rapidjson::SizeType>(valid.size()));
     return *this;
 }
-Writer& Writer::value(bool b) { return writer_.Bool(b), *this; }
-Writer& Writer::value(int64_t v) { return writer_.Int64(v), *this; }
-Writer& Writer::value(uint64_t v) { return writer_.Uint64(v), *this; }
+Writer& Writer::value(bool b) {
+    return writer_.Bool(b), *this;
+}
+Writer& Writer::value(int64_t v) {
+    return writer_.Int64(v), *this;
+}
+Writer& Writer::value(uint64_t v) {
+    return writer_.Uint64(v), *this;
+}
 Writer& Writer::value(double v) {
     if (!std::isfinite(v)) return null();
-    writer_.Double(std::abs(v) < 1e9 ? std::round(v * 1e6) / 1e6 : v);  // larger ones have no such digits, and could overflow
+    writer_.Double(std::abs(v) < 1e9 ? std::round(v * 1e6) / 1e6
+                                     : v);  // larger ones have no such digits, and could overflow
     return *this;
 }
-Writer& Writer::null() { return writer_.Null(), *this; }
+Writer& Writer::null() {
+    return writer_.Null(), *this;
+}
 Writer& Writer::raw(std::string_view json) {
     writer_.RawValue(json.data(), json.size(), rapidjson::kObjectType);
     return *this;

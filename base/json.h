@@ -11,8 +11,9 @@
 
 #include "base/result.h"
 
-// JSON through RapidJSON, with the two things it leaves to its user made safe: reading fields without asserting on a
-// wrong type, and writing strings that may not be UTF-8 (file names; bad bytes come out as U+FFFD).
+// JSON through RapidJSON, with the two things it leaves to its user made safe: reading fields
+// without asserting on a wrong type, and writing strings that may not be UTF-8 (file names; bad
+// bytes come out as U+FFFD).
 namespace regrow::json {
 
 Result<rapidjson::Document> parse(std::string_view text);
@@ -27,7 +28,8 @@ const rapidjson::Value* getObject(const rapidjson::Value& object, const char* ke
 const rapidjson::Value* getArray(const rapidjson::Value& object, const char* key);
 
 // A small writer that cannot produce an unbalanced document by typo in a key:
-//   Writer w; w.beginObject().field("state", "up").key("list").beginArray()….endArray().endObject(); w.text()
+//   Writer w; w.beginObject().field("state",
+//   "up").key("list").beginArray()….endArray().endObject(); w.text()
 class Writer {
   public:
     Writer& beginObject();

@@ -30,7 +30,8 @@ spdlog::level::level_enum toSpdlog(Level level) {
 // stderr, so that a verb's standard output stays its result. spdlog's own mutex orders the lines.
 spdlog::logger& logger() {
     static const std::shared_ptr<spdlog::logger> instance = [] {
-        auto made = std::make_shared<spdlog::logger>("regrow", std::make_shared<spdlog::sinks::stderr_sink_mt>());
+        auto made = std::make_shared<spdlog::logger>(
+            "regrow", std::make_shared<spdlog::sinks::stderr_sink_mt>());
         made->set_level(spdlog::level::trace);
         made->set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %-5l %v");
         made->flush_on(spdlog::level::trace);
@@ -41,17 +42,25 @@ spdlog::logger& logger() {
 
 // An object without its braces: the pattern puts time and level before it.
 std::string asJsonFields(std::string_view area, std::string_view message) {
-    const std::string object = json::Writer().beginObject().field("area", area).field("message", message).endObject().text();
+    const std::string object = json::Writer()
+                                   .beginObject()
+                                   .field("area", area)
+                                   .field("message", message)
+                                   .endObject()
+                                   .text();
     return object.substr(1, object.size() - 2);
 }
 
-// One line an event, whatever somebody put into the names in it: control characters are shown, not obeyed.
+// One line an event, whatever somebody put into the names in it: control characters are shown, not
+// obeyed.
 std::string asTextLine(std::string_view area, std::string_view message) {
     std::string line;
     for (const char c : fmt::format("{}: {}", area, message)) {
         const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x20 || byte == 0x7f) line += fmt::format("\\x{:02x}", byte);
-        else line += c;
+        if (byte < 0x20 || byte == 0x7f)
+            line += fmt::format("\\x{:02x}", byte);
+        else
+            line += c;
     }
     return line;
 }
@@ -66,7 +75,9 @@ void init(Level level, Format format) {
                              : "%Y-%m-%dT%H:%M:%S.%e%z %-5l %v");
 }
 
-bool enabled(Level level) { return level >= current_level.load(std::memory_order_relaxed); }
+bool enabled(Level level) {
+    return level >= current_level.load(std::memory_order_relaxed);
+}
 
 void write(Level level, std::string_view area, std::string_view message) {
     if (!enabled(level)) return;

@@ -42,13 +42,18 @@ uint64_t Random::next() {
     return result;
 }
 
-uint64_t Random::below(uint64_t bound) { return static_cast<uint64_t>(unit() * static_cast<double>(bound)) % bound; }
+uint64_t Random::below(uint64_t bound) {
+    return static_cast<uint64_t>(unit() * static_cast<double>(bound)) % bound;
+}
 
-double Random::unit() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
+double Random::unit() {
+    return static_cast<double>(next() >> 11) * 0x1.0p-53;
+}
 
 std::string secureRandomBytes(size_t count) {
     std::string bytes(count, '\0');
-    if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(count)) != 1) std::abort();
+    if (RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(count)) != 1)
+        std::abort();
     return bytes;
 }
 

@@ -5,7 +5,8 @@
 
 namespace regrow {
 
-// xoshiro256** (Blackman, Vigna 2018): fast, seedable, not for secrets. One per thread; tests give the seed.
+// xoshiro256** (Blackman, Vigna 2018): fast, seedable, not for secrets. One per thread; tests give
+// the seed.
 class Random {
   public:
     explicit Random(uint64_t seed);

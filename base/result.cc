@@ -8,13 +8,25 @@ namespace {
 
 Code codeOf(int error_number) {
     switch (error_number) {
-        case ENOENT: case ENOTDIR: return Code::not_found;
-        case EEXIST: case ENOTEMPTY: return Code::exists;
-        case ENOSPC: case EDQUOT: return Code::no_space;
-        case EACCES: case EPERM: case EROFS: return Code::permission;
+        case ENOENT:
+        case ENOTDIR: return Code::not_found;
+        case EEXIST:
+        case ENOTEMPTY: return Code::exists;
+        case ENOSPC:
+        case EDQUOT: return Code::no_space;
+        case EACCES:
+        case EPERM:
+        case EROFS: return Code::permission;
         case ETIMEDOUT: return Code::timeout;
-        case ECONNREFUSED: case ECONNRESET: case EHOSTUNREACH: case ENETUNREACH: case EPIPE:
-        case EAGAIN: case EBUSY: case EMFILE: case ENFILE: return Code::unavailable;
+        case ECONNREFUSED:
+        case ECONNRESET:
+        case EHOSTUNREACH:
+        case ENETUNREACH:
+        case EPIPE:
+        case EAGAIN:
+        case EBUSY:
+        case EMFILE:
+        case ENFILE: return Code::unavailable;
         default: return Code::io;
     }
 }

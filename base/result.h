@@ -31,8 +31,9 @@ enum class Code {
 struct Error {
     Code code = Code::internal;
     Source source = Source::us;
-    bool retryable = false;  // whether the same call may succeed later without anybody changing anything
-    std::string message;     // what, where, and what to do; no trailing full stop or newline
+    bool retryable =
+        false;  // whether the same call may succeed later without anybody changing anything
+    std::string message;  // what, where, and what to do; no trailing full stop or newline
 
     // "context: message", for a caller that knows more of what was being done.
     Error in(std::string_view context) &&;
@@ -55,14 +56,16 @@ std::string_view name(Source source);
 #define REGROW_CONCAT(a, b) REGROW_CONCAT_INNER(a, b)
 // REGROW_TRY(auto file, openFile(path)); returns the error of the expression or binds its value.
 // Ends in a semicolon of its own making: the declaration stays in scope.
-#define REGROW_TRY(declaration, expression)                           \
-    auto REGROW_CONCAT(try_, __LINE__) = (expression);                \
-    if (!REGROW_CONCAT(try_, __LINE__))                               \
+// NOLINTBEGIN(bugprone-macro-parentheses): a declaration takes none
+#define REGROW_TRY(declaration, expression)                                       \
+    auto REGROW_CONCAT(try_, __LINE__) = (expression);                            \
+    if (!REGROW_CONCAT(try_, __LINE__))                                           \
         return std::unexpected(std::move(REGROW_CONCAT(try_, __LINE__)).error()); \
-    declaration = *std::move(REGROW_CONCAT(try_, __LINE__))  // NOLINT(bugprone-macro-parentheses): a declaration
+    declaration = *std::move(REGROW_CONCAT(try_, __LINE__))
+// NOLINTEND(bugprone-macro-parentheses)
 // For a Result<void>.
-#define REGROW_CHECK(expression)                                        \
-    do {                                                                \
-        auto check_result = (expression);                               \
+#define REGROW_CHECK(expression)                                                    \
+    do {                                                                            \
+        auto check_result = (expression);                                           \
         if (!check_result) return std::unexpected(std::move(check_result).error()); \
     } while (false)

@@ -18,20 +18,34 @@ struct Unit {
     uint64_t factor;
 };
 // Nanoseconds; largest first, so that formatting finds the largest exact unit.
-constexpr std::array<Unit, 8> kTimeUnits{{{"w", 604'800'000'000'000}, {"d", 86'400'000'000'000},
-                                          {"h", 3'600'000'000'000}, {"m", 60'000'000'000}, {"s", 1'000'000'000},
-                                          {"ms", 1'000'000}, {"us", 1'000}, {"ns", 1}}};
-constexpr std::array<Unit, 10> kSizeUnits{{{"TiB", 1ULL << 40}, {"TB", 1'000'000'000'000}, {"GiB", 1ULL << 30},
-                                           {"GB", 1'000'000'000}, {"MiB", 1ULL << 20}, {"MB", 1'000'000},
-                                           {"KiB", 1ULL << 10}, {"kB", 1'000}, {"KB", 1'000}, {"B", 1}}};
+constexpr std::array<Unit, 8> kTimeUnits{{{"w", 604'800'000'000'000},
+                                          {"d", 86'400'000'000'000},
+                                          {"h", 3'600'000'000'000},
+                                          {"m", 60'000'000'000},
+                                          {"s", 1'000'000'000},
+                                          {"ms", 1'000'000},
+                                          {"us", 1'000},
+                                          {"ns", 1}}};
+constexpr std::array<Unit, 10> kSizeUnits{{{"TiB", 1ULL << 40},
+                                           {"TB", 1'000'000'000'000},
+                                           {"GiB", 1ULL << 30},
+                                           {"GB", 1'000'000'000},
+                                           {"MiB", 1ULL << 20},
+                                           {"MB", 1'000'000},
+                                           {"KiB", 1ULL << 10},
+                                           {"kB", 1'000},
+                                           {"KB", 1'000},
+                                           {"B", 1}}};
 
-std::unexpected<Error> invalid(std::string_view what, std::string_view text, std::string_view example) {
-    return fail(Code::invalid, Source::config, fmt::format("'{}' is not a {}; write for example {}", text, what, example));
+std::unexpected<Error> invalid(std::string_view what, std::string_view text,
+                               std::string_view example) {
+    return fail(Code::invalid, Source::config,
+                fmt::format("'{}' is not a {}; write for example {}", text, what, example));
 }
 
 template <size_t N>
-Result<uint64_t> parseWithUnit(std::string_view text, const std::array<Unit, N>& units, bool bare_allowed,
-                               std::string_view what, std::string_view example) {
+Result<uint64_t> parseWithUnit(std::string_view text, const std::array<Unit, N>& units,
+                               bool bare_allowed, std::string_view what, std::string_view example) {
     uint64_t number = 0;
     const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
     if (error != std::errc()) return invalid(what, text, example);
@@ -39,14 +53,16 @@ Result<uint64_t> parseWithUnit(std::string_view text, const std::array<Unit, N>&
     if (unit.empty() && bare_allowed) return number;
     for (const auto& u : units) {
         if (u.name != unit) continue;
-        if (number > static_cast<uint64_t>(INT64_MAX) / u.factor) return invalid(what, text, example);
+        if (number > static_cast<uint64_t>(INT64_MAX) / u.factor)
+            return invalid(what, text, example);
         return number * u.factor;
     }
     return invalid(what, text, example);
 }
 
 bool readInt(std::string_view& text, size_t digits, int& out) {
-    if (text.size() < digits || text.front() == '-') return false;  // from_chars would take a sign for a digit
+    if (text.size() < digits || text.front() == '-')
+        return false;  // from_chars would take a sign for a digit
     const auto [end, error] = std::from_chars(text.data(), text.data() + digits, out);
     if (error != std::errc() || end != text.data() + digits) return false;
     text.remove_prefix(digits);
@@ -65,7 +81,9 @@ bool readOffset(std::string_view& text, int& seconds) {
     const int sign = !text.empty() && text.front() == '-' ? -1 : 1;
     int hours = 0;
     int minutes = 0;
-    if (!readChar(text, "+-") || !readInt(text, 2, hours) || !readChar(text, ":") || !readInt(text, 2, minutes)) return false;
+    if (!readChar(text, "+-") || !readInt(text, 2, hours) || !readChar(text, ":") ||
+        !readInt(text, 2, minutes))
+        return false;
     seconds = sign * (hours * 3600 + minutes * 60);
     return hours < 24 && minutes < 60;
 }
@@ -94,7 +112,8 @@ int hexValue(char c) {
 }  // namespace
 
 Result<Duration> parseDuration(std::string_view text) {
-    REGROW_TRY(const uint64_t ns, parseWithUnit(text, kTimeUnits, false, "duration", "500ms, 10s, 5m, 24h or 7d"));
+    REGROW_TRY(const uint64_t ns,
+               parseWithUnit(text, kTimeUnits, false, "duration", "500ms, 10s, 5m, 24h or 7d"));
     return Duration(static_cast<int64_t>(ns));
 }
 
@@ -125,7 +144,8 @@ Result<uint64_t> parseSize(std::string_view text) {
 
 std::string formatSize(uint64_t bytes) {
     for (const auto& u : kSizeUnits)
-        if (bytes != 0 && bytes % u.factor == 0) return fmt::format("{}{}", bytes / u.factor, u.name);
+        if (bytes != 0 && bytes % u.factor == 0)
+            return fmt::format("{}{}", bytes / u.factor, u.name);
     return fmt::format("{}B", bytes);
 }
 
@@ -142,8 +162,9 @@ std::string formatTime(WallTime t) {
     const time_t seconds = static_cast<time_t>(ms >= 0 ? ms / 1000 : (ms - 999) / 1000);
     std::tm utc{};
     gmtime_r(&seconds, &utc);
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday,
-                       utc.tm_hour, utc.tm_min, utc.tm_sec, ms - static_cast<int64_t>(seconds) * 1000);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", utc.tm_year + 1900,
+                       utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+                       ms - static_cast<int64_t>(seconds) * 1000);
 }
 
 Result<WallTime> parseTime(std::string_view text) {
@@ -151,13 +172,15 @@ Result<WallTime> parseTime(std::string_view text) {
     std::tm utc{};
     int64_t nanoseconds = 0;
     int offset = 0;
-    const bool ok = readInt(rest, 4, utc.tm_year) && readChar(rest, "-") && readInt(rest, 2, utc.tm_mon) &&
-                    readChar(rest, "-") && readInt(rest, 2, utc.tm_mday) && readChar(rest, "Tt ") &&
-                    readInt(rest, 2, utc.tm_hour) && readChar(rest, ":") && readInt(rest, 2, utc.tm_min) &&
-                    readChar(rest, ":") && readInt(rest, 2, utc.tm_sec) && readFraction(rest, nanoseconds) &&
-                    readOffset(rest, offset) && rest.empty();
+    const bool ok =
+        readInt(rest, 4, utc.tm_year) && readChar(rest, "-") && readInt(rest, 2, utc.tm_mon) &&
+        readChar(rest, "-") && readInt(rest, 2, utc.tm_mday) && readChar(rest, "Tt ") &&
+        readInt(rest, 2, utc.tm_hour) && readChar(rest, ":") && readInt(rest, 2, utc.tm_min) &&
+        readChar(rest, ":") && readInt(rest, 2, utc.tm_sec) && readFraction(rest, nanoseconds) &&
+        readOffset(rest, offset) && rest.empty();
     // A WallTime counts nanoseconds in 64 bits: it ends in 2262.
-    const bool in_range = utc.tm_year >= 1678 && utc.tm_year <= 2261 && utc.tm_mon >= 1 && utc.tm_mon <= 12 && utc.tm_mday >= 1 && utc.tm_mday <= 31 &&
+    const bool in_range = utc.tm_year >= 1678 && utc.tm_year <= 2261 && utc.tm_mon >= 1 &&
+                          utc.tm_mon <= 12 && utc.tm_mday >= 1 && utc.tm_mday <= 31 &&
                           utc.tm_hour < 24 && utc.tm_min < 60 && utc.tm_sec < 61;
     if (!ok || !in_range) return invalid("time", text, "2026-11-22T20:03:33Z");
     utc.tm_year -= 1900;
@@ -165,9 +188,11 @@ Result<WallTime> parseTime(std::string_view text) {
     const int day = utc.tm_mday;
     const int second = utc.tm_sec;
     const time_t at = timegm(&utc);
-    if (second < 60 && utc.tm_mday != day) return invalid("time", text, "2026-11-22T20:03:33Z");  // 31 February
+    if (second < 60 && utc.tm_mday != day)
+        return invalid("time", text, "2026-11-22T20:03:33Z");  // 31 February
     const WallTime whole = Wall::from_time_t(at - offset);
-    return whole + std::chrono::duration_cast<Wall::duration>(std::chrono::nanoseconds(nanoseconds));
+    return whole +
+           std::chrono::duration_cast<Wall::duration>(std::chrono::nanoseconds(nanoseconds));
 }
 
 // Levenshtein with one row.

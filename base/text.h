@@ -12,8 +12,9 @@ namespace regrow {
 
 // "500ms", "1s", "10m", "24h", "7d", "4w"; "0s" is allowed, a bare number is not.
 Result<Duration> parseDuration(std::string_view text);
-std::string formatDuration(Duration d);  // the shortest exact form parseDuration takes: "90s", "500ms"
-std::string humanDuration(Duration d);   // for people: "1.3 s", "4 min 10 s", "3 d 2 h"
+std::string formatDuration(
+    Duration d);  // the shortest exact form parseDuration takes: "90s", "500ms"
+std::string humanDuration(Duration d);  // for people: "1.3 s", "4 min 10 s", "3 d 2 h"
 
 // "256MiB", "2GiB", "1MB", "512B", or a plain number of bytes.
 Result<uint64_t> parseSize(std::string_view text);
@@ -25,7 +26,8 @@ std::string formatTime(WallTime t);
 // The same, or without fraction, or with an offset; what --at takes.
 Result<WallTime> parseTime(std::string_view text);
 
-// The candidate nearest to `word` by edit distance, when near enough to be what was meant; else empty.
+// The candidate nearest to `word` by edit distance, when near enough to be what was meant; else
+// empty.
 template <class Range>
 std::string_view nearest(std::string_view word, const Range& candidates);
 size_t editDistance(std::string_view a, std::string_view b);

@@ -9,14 +9,17 @@
 
 #include "base/clock.h"
 
-// Counters that workers write and control reads. Each worker writes only its own shard (a cache line apart from the
-// others), so an increment is a plain load and store; control sums the shards. Relaxed: totals may be a moment old,
-// never torn. They outlive views: a place keeps its counters across reloads and replaced servers.
+// Counters that workers write and control reads. Each worker writes only its own shard (a cache
+// line apart from the others), so an increment is a plain load and store; control sums the shards.
+// Relaxed: totals may be a moment old, never torn. They outlive views: a place keeps its counters
+// across reloads and replaced servers.
 namespace regrow {
 
 class Counter {
   public:
-    void add(uint64_t n = 1) { value_.store(get() + n, std::memory_order_relaxed); }  // the shard's owner only
+    void add(uint64_t n = 1) {
+        value_.store(get() + n, std::memory_order_relaxed);
+    }  // the shard's owner only
     void sub(uint64_t n = 1) { value_.store(get() - n, std::memory_order_relaxed); }
     uint64_t get() const { return value_.load(std::memory_order_relaxed); }
 
@@ -24,7 +27,8 @@ class Counter {
     std::atomic<uint64_t> value_{0};
 };
 
-// Log-linear buckets over microseconds: 4 per power of two, so a percentile is right within 19 %. (HdrHistogram's idea.)
+// Log-linear buckets over microseconds: 4 per power of two, so a percentile is right within 19 %.
+// (HdrHistogram's idea.)
 class LatencyHistogram {
   public:
     static constexpr size_t kBuckets = 128;  // up to 2^32 us, 71 minutes
@@ -62,14 +66,14 @@ struct alignas(64) BackendShard {
     Counter timeouts;          // no first byte, or silence in the body, in time
     Counter bad_answers;       // not HTTP as we accept it
     Counter status_5xx;
-    Counter bytes_in;   // from the backend
-    Counter bytes_out;  // to the backend
+    Counter bytes_in;          // from the backend
+    Counter bytes_out;         // to the backend
     LatencyHistogram latency;  // head sent to response head received
 };
 
 struct BackendStats {
     explicit BackendStats(size_t workers) : shards(workers) {}
-    uint64_t sum(Counter BackendShard::*counter) const {
+    uint64_t sum(Counter BackendShard::* counter) const {
         uint64_t total = 0;
         for (const auto& shard : shards) total += (shard.*counter).get();
         return total;
@@ -79,11 +83,11 @@ struct BackendStats {
 
 struct alignas(64) PoolShard {
     Counter requests;
-    Counter errors;     // answered with a 5xx of ours (502, 503, 504)
-    Counter retries;    // attempts beyond the first
-    Counter replayed;   // sent again because a fence cut them off
-    Counter held;       // requests that had to wait; a total
-    Counter released;   // of those, sent on to a backend
+    Counter errors;        // answered with a 5xx of ours (502, 503, 504)
+    Counter retries;       // attempts beyond the first
+    Counter replayed;      // sent again because a fence cut them off
+    Counter held;          // requests that had to wait; a total
+    Counter released;      // of those, sent on to a backend
     Counter hold_expired;  // of those, answered 503
     Counter client_aborts;
     std::array<Counter, 6> status;  // [0] none, [1] 1xx … [5] 5xx as sent to clients
@@ -91,13 +95,14 @@ struct alignas(64) PoolShard {
 
 struct PoolStats {
     explicit PoolStats(size_t workers) : shards(workers) {}
-    uint64_t sum(Counter PoolShard::*counter) const {
+    uint64_t sum(Counter PoolShard::* counter) const {
         uint64_t total = 0;
         for (const auto& shard : shards) total += (shard.*counter).get();
         return total;
     }
     std::vector<PoolShard> shards;
-    // Now waiting, over all workers: the bound of hold.requests. Workers fetch_add; touched only by requests that wait.
+    // Now waiting, over all workers: the bound of hold.requests. Workers fetch_add; touched only by
+    // requests that wait.
     std::atomic<int> waiting{0};
 };
 
@@ -110,7 +115,7 @@ struct alignas(64) ListenerShard {
 
 struct ListenerStats {
     explicit ListenerStats(size_t workers) : shards(workers) {}
-    uint64_t sum(Counter ListenerShard::*counter) const {
+    uint64_t sum(Counter ListenerShard::* counter) const {
         uint64_t total = 0;
         for (const auto& shard : shards) total += (shard.*counter).get();
         return total;

@@ -9,19 +9,20 @@
 #include "conf/config.h"
 #include "proxy/balance/stats.h"
 
-// The immutable picture of listeners and pools that workers read. Control builds a new one for every change and posts it to
-// each worker, which swaps a plain pointer between two requests; an exchange under way keeps the pool it started with
-// alive through the view it holds. One object, so that membership and health can never disagree
-// (Pingora publishes two and documents the race).
+// The immutable picture of listeners and pools that workers read. Control builds a new one for
+// every change and posts it to each worker, which swaps a plain pointer between two requests; an
+// exchange under way keeps the pool it started with alive through the view it holds. One object, so
+// that membership and health can never disagree (Pingora publishes two and documents the race).
 namespace regrow {
 
 class Router;  // proxy/balance/router.h
 
 struct BackendView {
-    uint32_t slot = 0;  // the place's number: stable and unique for the life of the process, across reloads
+    uint32_t slot =
+        0;  // the place's number: stable and unique for the life of the process, across reloads
     std::string name;
     Address address;
-    uint64_t epoch = 0;      // of the server that fills the place; connections belong to (slot, epoch)
+    uint64_t epoch = 0;  // of the server that fills the place; connections belong to (slot, epoch)
     bool accepting = false;  // new requests may go to it
     int weight = 1;
     int max_connections = 0;

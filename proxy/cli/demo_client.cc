@@ -14,25 +14,33 @@ constexpr Duration kPatience = 60s;  // longer than any hold: a slow answer is n
 constexpr Duration kPause = 40ms;    // between the requests of one visitor
 constexpr int kWriters = 2;
 constexpr int kReaders = 2;
-// "demo" with an empty password: Radicale believes any name here, and needs one to know whose calendar it is.
+// "demo" with an empty password: Radicale believes any name here, and needs one to know whose
+// calendar it is.
 constexpr const char* kUser = "Authorization: Basic ZGVtbzo=";
 
-std::string target(int item) { return fmt::format("/demo/calendar/item-{}.ics", item); }
+std::string target(int item) {
+    return fmt::format("/demo/calendar/item-{}.ics", item);
+}
 
-std::string summary(int item) { return fmt::format("appointment number {}", item); }
+std::string summary(int item) {
+    return fmt::format("appointment number {}", item);
+}
 
 std::string content(int item) {
     return fmt::format(
-        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//regrow//demo//EN\r\nBEGIN:VEVENT\r\nUID:item-{0}\r\n"
-        "DTSTAMP:20260101T000000Z\r\nDTSTART:20260101T000000Z\r\nSUMMARY:{1}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n",
+        "BEGIN:VCALENDAR\r\nVERSION:2.0\r\nPRODID:-//regrow//demo//"
+        "EN\r\nBEGIN:VEVENT\r\nUID:item-{0}\r\n"
+        "DTSTAMP:20260101T000000Z\r\nDTSTART:20260101T000000Z\r\nSUMMARY:{1}\r\nEND:VEVENT\r\nEND:"
+        "VCALENDAR\r\n",
         item, summary(item));
 }
 
 }  // namespace
 
-
 DemoClient::DemoClient(std::string address) : address_(std::move(address)) {}
-DemoClient::~DemoClient() { stop(); }
+DemoClient::~DemoClient() {
+    stop();
+}
 
 Result<> DemoClient::open(Duration patience) {
     HttpClient session(address_);
@@ -41,7 +49,9 @@ Result<> DemoClient::open(Duration patience) {
         const auto made = session.call("MKCALENDAR", "/demo/calendar/", 5s, {kUser});
         if (made && (made->status == 201 || made->status == 409 || made->status == 405)) return {};
         if (Mono::now() > until)
-            return fail(Code::timeout, Source::upstream, made ? fmt::format("the calendar cannot be made: HTTP {}", made->status) : made.error().message);
+            return fail(Code::timeout, Source::upstream,
+                        made ? fmt::format("the calendar cannot be made: HTTP {}", made->status)
+                             : made.error().message);
         std::this_thread::sleep_for(100ms);
     }
 }
@@ -58,15 +68,24 @@ void DemoClient::stop() {
 }
 
 Visit DemoClient::visit(int item, bool write, HttpClient& session) {
-    Visit visit{.item = item, .write = write, .sent = Mono::now(), .answered = {}, .answered_wall = {}, .status = 0, .error = {}};
+    Visit visit{.item = item,
+                .write = write,
+                .sent = Mono::now(),
+                .answered = {},
+                .answered_wall = {},
+                .status = 0,
+                .error = {}};
     const std::string body = write ? content(item) : "";
     const auto answer = session.call(write ? "PUT" : "GET", target(item), kPatience,
                                      {kUser, "Content-Type: text/calendar"}, body);
     visit.answered = Mono::now();
     visit.answered_wall = Wall::now();
-    if (answer) visit.status = answer->status;
-    else visit.error = answer.error().message;
-    if (answer && !write && answer->status == 200 && answer->body.find(summary(item)) == std::string::npos)
+    if (answer)
+        visit.status = answer->status;
+    else
+        visit.error = answer.error().message;
+    if (answer && !write && answer->status == 200 &&
+        answer->body.find(summary(item)) == std::string::npos)
         visit.status = 599, visit.error = "another item's content";
     return visit;
 }
@@ -115,7 +134,8 @@ Result<bool> DemoClient::check(int item) {
     REGROW_TRY(const auto answer, session.call("GET", target(item), kPatience, {kUser}));
     if (answer.status == 200) return answer.body.find(summary(item)) != std::string::npos;
     if (answer.status == 404) return false;
-    return fail(Code::io, Source::upstream, fmt::format("reading item {} back: HTTP {}", item, answer.status));
+    return fail(Code::io, Source::upstream,
+                fmt::format("reading item {} back: HTTP {}", item, answer.status));
 }
 
 }  // namespace regrow::cli

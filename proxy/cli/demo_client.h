@@ -22,13 +22,13 @@ struct Visit {
     int status = 0;  // 0: no answer at all
     std::string error;
     bool good() const { return status >= 200 && status < 300; }
-    // An item that is newer than the snapshot is gone after a restore and reads as 404: that is loss, counted at the
-    // end, not a failed request.
+    // An item that is newer than the snapshot is gone after a restore and reads as 404: that is
+    // loss, counted at the end, not a failed request.
     bool failed() const { return !good() && !(status == 404 && !write); }
 };
 
-// Visitors of the calendar: two write one new item after the other, two read back items that were acknowledged before.
-// Each is a thread with a connection of its own, as a person's client is.
+// Visitors of the calendar: two write one new item after the other, two read back items that were
+// acknowledged before. Each is a thread with a connection of its own, as a person's client is.
 class DemoClient {
   public:
     explicit DemoClient(std::string address);

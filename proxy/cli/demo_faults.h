@@ -4,8 +4,8 @@
 
 #include "base/result.h"
 
-// What the demo does to its backend. Only ever to process groups the demo's own proxy started and to files below the
-// demo's own directory.
+// What the demo does to its backend. Only ever to process groups the demo's own proxy started and
+// to files below the demo's own directory.
 namespace regrow::cli {
 
 // SIGKILL to the whole process group, as a crash or the out-of-memory killer would.

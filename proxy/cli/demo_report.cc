@@ -25,13 +25,15 @@ void countVisits(DemoReport& report, const std::vector<Visit>& visits, const Dem
     }
 }
 
-void countLoss(DemoReport& report, const std::vector<Visit>& visits, const std::vector<int>& present,
-               std::optional<WallTime> restored_from, const DemoFault& fault) {
+void countLoss(DemoReport& report, const std::vector<Visit>& visits,
+               const std::vector<int>& present, std::optional<WallTime> restored_from,
+               const DemoFault& fault) {
     WallTime oldest_lost = WallTime::max();
     for (const auto& visit : visits) {
         if (!visit.write || !visit.good()) continue;
         ++report.acknowledged;
-        const bool allowed = restored_from && visit.answered_wall >= *restored_from && visit.answered_wall <= fault.wall;
+        const bool allowed = restored_from && visit.answered_wall >= *restored_from &&
+                             visit.answered_wall <= fault.wall;
         if (allowed) ++report.lost_allowed;
         if (std::ranges::binary_search(present, visit.item)) continue;
         ++report.lost;
@@ -39,13 +41,20 @@ void countLoss(DemoReport& report, const std::vector<Visit>& visits, const std::
         oldest_lost = std::min(oldest_lost, visit.answered_wall);
         if (!allowed) ++report.lost_wrongly;
     }
-    if (report.lost > 0) report.rpo_ms = std::max(0.0, std::chrono::duration<double, std::milli>(fault.wall - oldest_lost).count());
+    if (report.lost > 0)
+        report.rpo_ms = std::max(
+            0.0, std::chrono::duration<double, std::milli>(fault.wall - oldest_lost).count());
 }
 
 std::string reportJson(const DemoReport& r) {
     json::Writer w;
-    w.beginObject().field("scenario", r.scenario).field("requests", uint64_t{r.requests}).field("failed", uint64_t{r.failed});
-    w.field("held", r.held).field("detected_ms", r.detected_ms).field("restored_bytes", r.restored_bytes);
+    w.beginObject()
+        .field("scenario", r.scenario)
+        .field("requests", uint64_t{r.requests})
+        .field("failed", uint64_t{r.failed});
+    w.field("held", r.held)
+        .field("detected_ms", r.detected_ms)
+        .field("restored_bytes", r.restored_bytes);
     w.field("restore_ms", r.restore_ms).field("rto_ms", r.rto_ms).field("rpo_ms", r.rpo_ms);
     w.field("acknowledged", uint64_t{r.acknowledged}).field("lost", uint64_t{r.lost});
     w.field("lost_allowed", uint64_t{r.lost_allowed}).field("ok", r.ok());
@@ -54,19 +63,26 @@ std::string reportJson(const DemoReport& r) {
 
 std::string reportText(const DemoReport& r) {
     std::string text = "\n";
-    text += fmt::format("  requests      {} sent, {} failed, {} held until the backend was back\n", r.requests, r.failed, r.held);
+    text += fmt::format("  requests      {} sent, {} failed, {} held until the backend was back\n",
+                        r.requests, r.failed, r.held);
     text += fmt::format("  detected      {:.0f} ms after the fault\n", r.detected_ms);
     if (!r.snapshot.empty())
-        text += fmt::format("  restored      {} from snapshot {} in {:.0f} ms\n", humanSize(r.restored_bytes), r.snapshot, r.restore_ms);
-    text += fmt::format("  RTO           {:.0f} ms from the fault to the first good answer\n", r.rto_ms);
+        text += fmt::format("  restored      {} from snapshot {} in {:.0f} ms\n",
+                            humanSize(r.restored_bytes), r.snapshot, r.restore_ms);
+    text += fmt::format("  RTO           {:.0f} ms from the fault to the first good answer\n",
+                        r.rto_ms);
     text += fmt::format("  RPO           {:.0f} ms\n", r.rpo_ms);
-    text += fmt::format("  read back     {} of {} acknowledged items", r.acknowledged - r.lost, r.acknowledged);
+    text += fmt::format("  read back     {} of {} acknowledged items", r.acknowledged - r.lost,
+                        r.acknowledged);
     if (r.lost > 0) {
         text += fmt::format("; {} lost", r.lost);
-        text += r.lost_wrongly == 0 ? ", all of them newer than the restored snapshot:" : fmt::format(", {} of them OLDER than the restored snapshot:", r.lost_wrongly);
+        text += r.lost_wrongly == 0
+                    ? ", all of them newer than the restored snapshot:"
+                    : fmt::format(", {} of them OLDER than the restored snapshot:", r.lost_wrongly);
         for (const int item : r.lost_items) text += fmt::format(" {}", item);
     }
-    text += r.ok() ? "\n  result        nothing is lost beyond the declared RPO\n" : "\n  result        FAILED\n";
+    text += r.ok() ? "\n  result        nothing is lost beyond the declared RPO\n"
+                   : "\n  result        FAILED\n";
     return text;
 }
 

@@ -64,14 +64,16 @@ void Demo::showNews() {
     for (const auto& event : *news) {
         const bool after = fault_.wall != WallTime{} && event.time >= fault_.wall;
         if (after && first_news_ == WallTime{} && event.kind != "backup") first_news_ = event.time;
-        const auto since = std::chrono::duration<double, std::milli>(event.time - fault_.wall).count();
+        const auto since =
+            std::chrono::duration<double, std::milli>(event.time - fault_.wall).count();
         say(after ? fmt::format("  {:>+8.0f} ms  {:<9} {}", since, event.kind, event.text)
                   : fmt::format("               {:<9} {}", event.kind, event.text));
     }
 }
 
 Result<> Demo::pause(Duration duration) {
-    for (const Instant until = Mono::now() + duration; Mono::now() < until; std::this_thread::sleep_for(20ms)) {
+    for (const Instant until = Mono::now() + duration; Mono::now() < until;
+         std::this_thread::sleep_for(20ms)) {
         if (interrupted) return fail(Code::cancelled, Source::us, "interrupted");
         showNews();
     }
@@ -79,11 +81,16 @@ Result<> Demo::pause(Duration duration) {
 }
 
 Result<> Demo::prepare(DemoWorld& world) {
-    say(fmt::format("regrow demo, scenario {}: a calendar server (Radicale), its spare, and a proxy in front", options_.scenario));
-    say(fmt::format("  configuration {}   (a working example: regrow run -c {})", world.configFile(), world.configFile()));
-    say(fmt::format("  service       http://{}/     dashboard http://{}/\n", options_.listen, options_.admin));
+    say(fmt::format(
+        "regrow demo, scenario {}: a calendar server (Radicale), its spare, and a proxy in front",
+        options_.scenario));
+    say(fmt::format("  configuration {}   (a working example: regrow run -c {})",
+                    world.configFile(), world.configFile()));
+    say(fmt::format("  service       http://{}/     dashboard http://{}/\n", options_.listen,
+                    options_.admin));
     const auto ready = watch_.waitReady(kReady);
-    if (!ready && !world.running()) return fail(Code::io, Source::us, "the proxy ended; its log is " + world.logFile());
+    if (!ready && !world.running())
+        return fail(Code::io, Source::us, "the proxy ended; its log is " + world.logFile());
     REGROW_CHECK(ready);
     client_.emplace(options_.listen);
     REGROW_CHECK(client_->open(kReady));
@@ -118,7 +125,8 @@ Result<> Demo::strike(DemoWorld& world) {
     fault_ = {Mono::now(), Wall::now()};
     REGROW_CHECK(hang ? hangServer(pid) : killServer(pid));
     if (lose) REGROW_CHECK(wipeData(world.dataOf("calendar-1")));
-    say(fmt::format("\n*** the server (process group {}) {}{}\n", pid, hang ? "is stopped: it accepts and never answers" : "is killed with SIGKILL",
+    say(fmt::format("\n*** the server (process group {}) {}{}\n", pid,
+                    hang ? "is stopped: it accepts and never answers" : "is killed with SIGKILL",
                     lose ? " and its data directory is wiped" : ""));
     return {};
 }
@@ -137,7 +145,8 @@ Result<> Demo::flap() {
 Result<> Demo::waitRecovered(DemoWorld& world) {
     for (const Instant until = Mono::now() + kRecovery; Mono::now() < until;) {
         REGROW_CHECK(pause(100ms));
-        if (!world.running()) return fail(Code::io, Source::us, "the proxy ended; its log is " + world.logFile());
+        if (!world.running())
+            return fail(Code::io, Source::us, "the proxy ended; its log is " + world.logFile());
         const auto past = watch_.recoveries();
         if (!past || past->empty()) continue;
         recovered_ = past->back().result == "done";
@@ -146,19 +155,23 @@ Result<> Demo::waitRecovered(DemoWorld& world) {
     return fail(Code::timeout, Source::us, "the recovery did not end in time; see the log");
 }
 
-// Held down is the right end of flapping; then the demo is the operator who has mended the cause and says: go on.
+// Held down is the right end of flapping; then the demo is the operator who has mended the cause
+// and says: go on.
 Result<> Demo::waitFlappingEnd(DemoWorld& world) {
     size_t done = 0;
     bool held = false;
     for (const Instant until = Mono::now() + kRecovery; Mono::now() < until;) {
         REGROW_CHECK(pause(200ms));
-        if (!world.running()) return fail(Code::io, Source::us, "the proxy ended; its log is " + world.logFile());
+        if (!world.running())
+            return fail(Code::io, Source::us, "the proxy ended; its log is " + world.logFile());
         REGROW_TRY(const auto state, watch_.underWay());
         REGROW_TRY(const auto past, watch_.recoveries());
-        if (!held) done = static_cast<size_t>(std::ranges::count(past, "done", &DemoRecovery::result));
+        if (!held)
+            done = static_cast<size_t>(std::ranges::count(past, "done", &DemoRecovery::result));
         if (state.starts_with("held") && !held) {
             held = true;
-            say(fmt::format("\n*** held down after {} recoveries; the operator says: go on\n", done));
+            say(fmt::format("\n*** held down after {} recoveries; the operator says: go on\n",
+                            done));
             REGROW_CHECK(watch_.approve());
         }
         const auto ready = watch_.waitReady(0s);
@@ -206,30 +219,39 @@ Result<DemoReport> Demo::run(DemoWorld& world) {
     report.scenario = options_.scenario;
     report.recovered = recovered_;
     REGROW_TRY(report.held, watch_.held());
-    if (first_news_ != WallTime{}) report.detected_ms = std::chrono::duration<double, std::milli>(first_news_ - fault_.wall).count();
+    if (first_news_ != WallTime{})
+        report.detected_ms =
+            std::chrono::duration<double, std::milli>(first_news_ - fault_.wall).count();
     REGROW_CHECK(readBack(report));
     return report;
 }
 
 void waitForPerson(const DemoWorld& world, const DemoOptions& options) {
-    fmt::print("\nIt goes on running: http://{}/ is the service, http://{}/ the dashboard. Everything is under {}.\n"
-               "Ctrl-C ends it and cleans up.\n", options.listen, options.admin, world.directory());
+    fmt::print(
+        "\nIt goes on running: http://{}/ is the service, http://{}/ the dashboard. Everything is "
+        "under {}.\n"
+        "Ctrl-C ends it and cleans up.\n",
+        options.listen, options.admin, world.directory());
     std::fflush(stdout);
     while (!interrupted && world.running()) std::this_thread::sleep_for(100ms);
 }
 
 int runDemo(const DemoOptions& options) {
-    for (const int number : {SIGINT, SIGTERM, SIGHUP}) std::signal(number, [](int) { interrupted = true; });
+    for (const int number : {SIGINT, SIGTERM, SIGHUP})
+        std::signal(number, [](int) { interrupted = true; });
     auto world = DemoWorld::start(options);
     if (!world) return fmt::print(stderr, "regrow: {}\n", world.error().message), 1;
     Demo demo(options);
     const auto report = demo.run(*world);
-    if (report) fmt::print("{}\n", options.json ? reportJson(*report) : reportText(*report));
-    else fmt::print(stderr, "regrow: {}\n", report.error().message);
+    if (report)
+        fmt::print("{}\n", options.json ? reportJson(*report) : reportText(*report));
+    else
+        fmt::print(stderr, "regrow: {}\n", report.error().message);
     std::fflush(stdout);
     if (report && options.keep && !interrupted) waitForPerson(*world, options);
     const bool show_log = !report && report.error().code != Code::cancelled;
-    if (show_log) fmt::print(stderr, "regrow: everything is left under {} for a look\n", world->directory());
+    if (show_log)
+        fmt::print(stderr, "regrow: everything is left under {} for a look\n", world->directory());
     world->end(show_log);
     return report && report->ok() ? 0 : 1;
 }
@@ -238,13 +260,17 @@ int runDemo(const DemoOptions& options) {
 
 void addDemoVerb(CLI::App& app, int& exit_code) {
     auto options = std::make_shared<DemoOptions>();
-    auto* const verb = app.add_subcommand("demo", "The main job on this machine: a real backend dies and is regrown from its backup");
+    auto* const verb = app.add_subcommand(
+        "demo", "The main job on this machine: a real backend dies and is regrown from its backup");
     verb->add_option("--scenario", options->scenario, "What goes wrong")
         ->check(CLI::IsMember({"crash", "host-loss", "hang", "flap", "corrupt-backup"}))
         ->capture_default_str();
-    verb->add_option("--app", options->app, "The backend")->check(CLI::IsMember({"radicale"}))->capture_default_str();
+    verb->add_option("--app", options->app, "The backend")
+        ->check(CLI::IsMember({"radicale"}))
+        ->capture_default_str();
     verb->add_option("--listen", options->listen, "Where the proxy serves")->capture_default_str();
-    verb->add_option("--admin", options->admin, "Where the dashboard and /stats are")->capture_default_str();
+    verb->add_option("--admin", options->admin, "Where the dashboard and /stats are")
+        ->capture_default_str();
     verb->add_flag("--keep", options->keep, "Leave everything running until Ctrl-C");
     verb->add_flag("--json", options->json, "One line of JSON at the end, nothing else");
     verb->callback([options, &exit_code] { exit_code = runDemo(*options); });

@@ -16,13 +16,17 @@ const rapidjson::Value* pool(const rapidjson::Document& stats) {
     return pools ? json::getObject(*pools, "calendar") : nullptr;
 }
 
-std::unexpected<Error> unexpectedShape() { return fail(Code::internal, Source::us, "/stats has no pool calendar"); }
+std::unexpected<Error> unexpectedShape() {
+    return fail(Code::internal, Source::us, "/stats has no pool calendar");
+}
 
 }  // namespace
 
 Result<rapidjson::Document> DemoWatch::get(const std::string& target) {
     REGROW_TRY(const auto answer, http_.call("GET", target, kPatience));
-    if (answer.status != 200) return fail(Code::io, Source::us, "GET " + target + ": HTTP " + std::to_string(answer.status));
+    if (answer.status != 200)
+        return fail(Code::io, Source::us,
+                    "GET " + target + ": HTTP " + std::to_string(answer.status));
     return json::parse(answer.body);
 }
 
@@ -32,7 +36,8 @@ Result<> DemoWatch::waitReady(Duration patience) {
         const auto answer = http_.call("GET", "/readyz", kPatience);
         if (answer && answer->status == 200) return {};
         if (Mono::now() > until)
-            return fail(Code::timeout, Source::us, answer ? "its backend is not up: " + answer->body : answer.error().message);
+            return fail(Code::timeout, Source::us,
+                        answer ? "its backend is not up: " + answer->body : answer.error().message);
         std::this_thread::sleep_for(50ms);
     }
 }
@@ -40,14 +45,16 @@ Result<> DemoWatch::waitReady(Duration patience) {
 Result<std::vector<DemoEvent>> DemoWatch::news() {
     REGROW_TRY(const auto document, get("/api/events?since=" + std::to_string(seen_)));
     std::vector<DemoEvent> fresh;
-    const auto* list = document.IsArray() ? static_cast<const rapidjson::Value*>(&document) : json::getArray(document, "events");
+    const auto* list = document.IsArray() ? static_cast<const rapidjson::Value*>(&document)
+                                          : json::getArray(document, "events");
     if (!list) return fresh;
     for (const auto& item : list->GetArray()) {
         const auto seq = json::getUint(item, "seq");
         const auto time = parseTime(json::getString(item, "time").value_or(""));
         if (!seq || !time) continue;
         seen_ = std::max(seen_, *seq);
-        fresh.push_back({*seq, *time, json::getString(item, "kind").value_or(""), json::getString(item, "text").value_or("")});
+        fresh.push_back({*seq, *time, json::getString(item, "kind").value_or(""),
+                         json::getString(item, "text").value_or("")});
     }
     return fresh;
 }
@@ -81,7 +88,8 @@ Result<std::vector<DemoRecovery>> DemoWatch::recoveries() {
     REGROW_TRY(const auto listing, get("/api/snapshots"));
     const auto* calendar = pool(document);
     const auto* past = calendar ? json::getArray(*calendar, "recoveries") : nullptr;
-    const auto* snapshots = listing.IsArray() ? static_cast<const rapidjson::Value*>(&listing) : json::getArray(listing, "snapshots");
+    const auto* snapshots = listing.IsArray() ? static_cast<const rapidjson::Value*>(&listing)
+                                              : json::getArray(listing, "snapshots");
     if (!past || !snapshots) return unexpectedShape();
     std::vector<DemoRecovery> all;
     for (const auto& item : past->GetArray()) {
@@ -95,7 +103,8 @@ Result<std::vector<DemoRecovery>> DemoWatch::recoveries() {
         recovery.restored_bytes = json::getUint(item, "restored_bytes").value_or(0);
         for (const auto& snapshot : snapshots->GetArray())
             if (json::getString(snapshot, "id") == recovery.snapshot)
-                recovery.snapshot_time = parseTime(json::getString(snapshot, "time").value_or("")).value_or(WallTime{});
+                recovery.snapshot_time =
+                    parseTime(json::getString(snapshot, "time").value_or("")).value_or(WallTime{});
         all.push_back(std::move(recovery));
     }
     return all;
@@ -113,8 +122,11 @@ Result<> DemoWatch::approve() {
     const auto* calendar = pool(document);
     const auto* recovery = calendar ? json::getObject(*calendar, "recovery") : nullptr;
     if (!recovery) return {};
-    REGROW_TRY(const auto answer, http_.call("POST", "/api/recoveries/" + json::getString(*recovery, "id").value_or("") + "/approve",
-                                             kPatience, {"X-Regrow: demo"}));
+    REGROW_TRY(
+        const auto answer,
+        http_.call("POST",
+                   "/api/recoveries/" + json::getString(*recovery, "id").value_or("") + "/approve",
+                   kPatience, {"X-Regrow: demo"}));
     if (answer.status >= 300) return fail(Code::refused, Source::us, "approving: " + answer.body);
     return {};
 }

@@ -11,9 +11,9 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "backup/keyring.h"
 #include "base/address.h"
 #include "base/file.h"
-#include "backup/keyring.h"
 #include "proxy/recovery/process_tree.h"
 
 namespace regrow::cli {
@@ -39,7 +39,9 @@ Result<> addressFree(const std::string& text, const char* option) {
     const int yes = 1;
     ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     if (fd && ::bind(fd.get(), address.sockaddrPtr(), address.length()) == 0) return {};
-    return failErrno(errno, text + " (stop what uses it, or name another with " + option + " HOST:PORT)", Source::us);
+    return failErrno(errno,
+                     text + " (stop what uses it, or name another with " + option + " HOST:PORT)",
+                     Source::us);
 }
 
 bool installed(const std::string& program) {
@@ -47,13 +49,15 @@ bool installed(const std::string& program) {
     std::string_view rest = path ? path : "/usr/bin:/bin";
     while (!rest.empty()) {
         const auto colon = rest.find(':');
-        if (::access((std::string(rest.substr(0, colon)) + "/" + program).c_str(), X_OK) == 0) return true;
+        if (::access((std::string(rest.substr(0, colon)) + "/" + program).c_str(), X_OK) == 0)
+            return true;
         rest = colon == std::string_view::npos ? std::string_view() : rest.substr(colon + 1);
     }
     return false;
 }
 
-std::string server(const std::string& name, const std::string& directory, uint16_t port, const char* restart) {
+std::string server(const std::string& name, const std::string& directory, uint16_t port,
+                   const char* restart) {
     return fmt::format(R"(      - name: {0}
         address: 127.0.0.1:{2}
         data: {1}/{0}
@@ -66,16 +70,20 @@ std::string server(const std::string& name, const std::string& directory, uint16
 
 void waitGone(const ChildProcess& child, Duration patience) {
     pollfd exited{child.pidfd.get(), POLLIN, 0};
-    if (::poll(&exited, 1, static_cast<int>(toMs(patience))) == 0) ::kill(child.pid, SIGKILL), ::poll(&exited, 1, 2000);
+    if (::poll(&exited, 1, static_cast<int>(toMs(patience))) == 0)
+        ::kill(child.pid, SIGKILL), ::poll(&exited, 1, 2000);
     reap(child.pid);
 }
 
 }  // namespace
 
-std::string demoConfig(const DemoOptions& options, const std::string& directory, const std::vector<uint16_t>& ports) {
+std::string demoConfig(const DemoOptions& options, const std::string& directory,
+                       const std::vector<uint16_t>& ports) {
     // Only the flapping backend is started again in place; the others are to show a recovery.
-    const char* restart = options.scenario == "flap" ? "          restart: 1\n" : "          restart: never\n";
-    return fmt::format(R"(# Written by `regrow demo --scenario {0}`. It works as it is: regrow run -c THIS-FILE
+    const char* restart =
+        options.scenario == "flap" ? "          restart: 1\n" : "          restart: never\n";
+    return fmt::format(
+        R"(# Written by `regrow demo --scenario {0}`. It works as it is: regrow run -c THIS-FILE
 state_dir: {1}/state
 admin: {{listen: "{2}"}}            # dashboard, /stats, /metrics, /events
 log: {{level: info}}
@@ -104,18 +112,22 @@ pools:
 repositories:
   main: {{path: {1}/backups, key_file: {1}/backup.key}}
 )",
-                       options.scenario, directory, options.admin, options.listen, server("calendar-1", directory, ports.at(0), restart),
-                       server("calendar-spare", directory, ports.at(1), restart),
-                       server("calendar-spare-2", directory, ports.at(2), restart));
+        options.scenario, directory, options.admin, options.listen,
+        server("calendar-1", directory, ports.at(0), restart),
+        server("calendar-spare", directory, ports.at(1), restart),
+        server("calendar-spare-2", directory, ports.at(2), restart));
 }
 
 Result<DemoWorld> DemoWorld::start(const DemoOptions& options) {
     if (!installed("radicale"))
-        return fail(Code::not_found, Source::us, "radicale is not installed; `apt-get install radicale`, or use script/run");
+        return fail(Code::not_found, Source::us,
+                    "radicale is not installed; `apt-get install radicale`, or use script/run");
     REGROW_CHECK(addressFree(options.listen, "--listen"));
     REGROW_CHECK(addressFree(options.admin, "--admin"));
     std::string directory = std::filesystem::temp_directory_path().string() + "/regrow-demo-XXXXXX";
-    if (!::mkdtemp(directory.data())) return failErrno(errno, "making a directory in " + std::filesystem::temp_directory_path().string());
+    if (!::mkdtemp(directory.data()))
+        return failErrno(
+            errno, "making a directory in " + std::filesystem::temp_directory_path().string());
     DemoWorld world(std::move(directory), options);
     auto started = world.writeFiles();
     if (started) started = world.startProxy();
@@ -149,11 +161,13 @@ bool DemoWorld::running() const {
     return ::poll(&exited, 1, 0) == 0;
 }
 
-// The proxy leaves its servers running, as it must; here their time ends too. They are found by their token.
+// The proxy leaves its servers running, as it must; here their time ends too. They are found by
+// their token.
 void DemoWorld::end(bool keep) {
     if (keep) return;
     if (proxy_.pid > 0) {
-        ::kill(proxy_.pid, SIGKILL);  // nothing of it is needed any more, and nothing may restart a server now
+        ::kill(proxy_.pid,
+               SIGKILL);  // nothing of it is needed any more, and nothing may restart a server now
         waitGone(proxy_, 2s);
     }
     if (const auto instance = readFile(directory_ + "/state/instance", 256)) {

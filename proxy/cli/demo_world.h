@@ -7,8 +7,9 @@
 #include "base/http_client.h"
 #include "base/result.h"
 
-// What the demo runs on: a temporary directory with a key, a configuration, a proxy of our own binary and the servers it
-// supervises. Everything is under one directory and ends with it, unless it is to be kept.
+// What the demo runs on: a temporary directory with a key, a configuration, a proxy of our own
+// binary and the servers it supervises. Everything is under one directory and ends with it, unless
+// it is to be kept.
 namespace regrow::cli {
 
 struct DemoOptions {
@@ -22,11 +23,13 @@ struct DemoOptions {
 
 class DemoWorld {
   public:
-    // Makes the directory and starts the proxy. Errors: radicale is not installed, an address is taken.
+    // Makes the directory and starts the proxy. Errors: radicale is not installed, an address is
+    // taken.
     static Result<DemoWorld> start(const DemoOptions& options);
     DemoWorld(DemoWorld&&) = default;
     DemoWorld& operator=(DemoWorld&&) = delete;
-    // Ends the proxy and every server it started, and removes the directory; leaves all of it when `keep`.
+    // Ends the proxy and every server it started, and removes the directory; leaves all of it when
+    // `keep`.
     void end(bool keep);
 
     const std::string& directory() const { return directory_; }
@@ -37,7 +40,8 @@ class DemoWorld {
     bool running() const;  // the proxy is
 
   private:
-    DemoWorld(std::string directory, DemoOptions options) : directory_(std::move(directory)), options_(std::move(options)) {}
+    DemoWorld(std::string directory, DemoOptions options)
+        : directory_(std::move(directory)), options_(std::move(options)) {}
     Result<> writeFiles() const;
     Result<> startProxy();
 
@@ -46,7 +50,9 @@ class DemoWorld {
     ChildProcess proxy_;
 };
 
-// The configuration the demo writes: a working example for `regrow run -c`. Ports of the servers are free ones.
-std::string demoConfig(const DemoOptions& options, const std::string& directory, const std::vector<uint16_t>& ports);
+// The configuration the demo writes: a working example for `regrow run -c`. Ports of the servers
+// are free ones.
+std::string demoConfig(const DemoOptions& options, const std::string& directory,
+                       const std::vector<uint16_t>& ports);
 
 }  // namespace regrow::cli

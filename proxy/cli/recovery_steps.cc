@@ -46,7 +46,8 @@ Result<bool> holdsAnything(const std::string& path) {
     if (!dir && errno == ENOENT) return false;
     if (!dir) return failErrno(errno, path);
     while (const dirent* entry = ::readdir(dir.get()))
-        if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0) return true;
+        if (std::strcmp(entry->d_name, ".") != 0 && std::strcmp(entry->d_name, "..") != 0)
+            return true;
     return false;
 }
 
@@ -57,9 +58,11 @@ Result<Inspected> inspect(const InspectArguments& a) {
     Inspected seen{false, "", std::move(marker)};
     seen.usable = seen.marker && seen.marker->backend == a.backend;
     if (!seen.marker)
-        seen.reason = a.data + " is not empty and carries no marker of " + a.backend + "; move its files away, or name another directory";
+        seen.reason = a.data + " is not empty and carries no marker of " + a.backend +
+                      "; move its files away, or name another directory";
     else if (!seen.usable)
-        seen.reason = a.data + " holds data of " + seen.marker->backend + ", not of " + a.backend + "; give each backend directories of its own";
+        seen.reason = a.data + " holds data of " + seen.marker->backend + ", not of " + a.backend +
+                      "; give each backend directories of its own";
     return seen;
 }
 
@@ -70,9 +73,13 @@ int stepInspect(const InspectArguments& a) {
     out.say(seen->usable ? a.data + " may be written to." : seen->reason);
     json::Writer w;
     VerbOutput::beginResult(w).field("usable", seen->usable).field("reason", seen->reason);
-    if (seen->marker) w.field("backend", seen->marker->backend).field("lineage", seen->marker->lineage).field("epoch", seen->marker->epoch);
+    if (seen->marker)
+        w.field("backend", seen->marker->backend)
+            .field("lineage", seen->marker->lineage)
+            .field("epoch", seen->marker->epoch);
     if (seen->marker && seen->marker->ready)
-        w.field("ready_recovery", seen->marker->ready->recovery).field("ready_epoch", seen->marker->ready->epoch);
+        w.field("ready_recovery", seen->marker->ready->recovery)
+            .field("ready_epoch", seen->marker->ready->epoch);
     out.result(w);
     return kDone;
 }
@@ -86,9 +93,12 @@ Result<std::string> verifyStaged(const VerifyArguments& a, const backup::OnProgr
     options.progress = progress;
     REGROW_TRY(const auto differences, backup::verifyTree(root, entries, options));
     if (!differences.empty())
-        return fail(Code::corrupt, Source::disk,
-                    fmt::format("{} is not what snapshot {} says: {}{}", a.staging, snapshot.shortId(), differences.front(),
-                                differences.size() > 1 ? fmt::format(" and {} more", differences.size() - 1) : ""));
+        return fail(
+            Code::corrupt, Source::disk,
+            fmt::format(
+                "{} is not what snapshot {} says: {}{}", a.staging, snapshot.shortId(),
+                differences.front(),
+                differences.size() > 1 ? fmt::format(" and {} more", differences.size() - 1) : ""));
     return backup::treeDigest(a.staging);
 }
 
@@ -103,10 +113,12 @@ int stepVerify(const VerifyArguments& a) {
     return kDone;
 }
 
-// Opened, or made where nothing is: never when it was known before, for then nothing there means that it was lost.
+// Opened, or made where nothing is: never when it was known before, for then nothing there means
+// that it was lost.
 Result<std::string> ensureRepository(const EnsureArguments& a, bool& created) {
     auto store = backup::Store::open(a.repo, a.key_file);
-    if (!store && store.error().code == Code::not_found && store.error().source == Source::repository && a.create) {
+    if (!store && store.error().code == Code::not_found &&
+        store.error().source == Source::repository && a.create) {
         REGROW_CHECK(backup::Store::initialise(a.repo, a.key_file));
         created = true;
         store = backup::Store::open(a.repo, a.key_file);

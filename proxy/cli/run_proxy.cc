@@ -31,7 +31,8 @@ log::Level levelOf(const std::string& name) {
 }
 
 void initLog(const conf::Config& config) {
-    log::init(levelOf(config.log.level), config.log.format == "json" ? log::Format::json : log::Format::text);
+    log::init(levelOf(config.log.level),
+              config.log.format == "json" ? log::Format::json : log::Format::text);
 }
 
 // All problems of the file as one error: what a reload that must not happen answers.
@@ -51,8 +52,12 @@ int refuse(const Error& error) {
 // One signal, handled on the loop like any other event.
 class Signal {
   public:
-    Signal(EventLoop& loop, int number, std::function<void()> handler) : handler_(std::move(handler)) {
-        event_ = evsignal_new(loop.base(), number, [](evutil_socket_t, short, void* self) { static_cast<Signal*>(self)->handler_(); }, this);
+    Signal(EventLoop& loop, int number, std::function<void()> handler)
+        : handler_(std::move(handler)) {
+        event_ = evsignal_new(
+            loop.base(), number,
+            [](evutil_socket_t, short, void* self) { static_cast<Signal*>(self)->handler_(); },
+            this);
         event_add(event_, nullptr);
     }
     ~Signal() { event_free(event_); }
@@ -74,12 +79,13 @@ int runProxy(const std::string& config_path) {
     const SystemClock clock;
     EventLoop loop;
     std::unique_ptr<admin::AdminServer> admin;
-    auto plane = control::ControlPlane::start(loop, clock, *config, {.reload = [&]() -> Result<std::shared_ptr<const conf::Config>> {
-        REGROW_TRY(auto again, read(config_path));
-        initLog(*again);
-        if (admin) REGROW_CHECK(admin->reloadToken(again->admin.token_file));
-        return again;
-    }});
+    auto plane = control::ControlPlane::start(
+        loop, clock, *config, {.reload = [&]() -> Result<std::shared_ptr<const conf::Config>> {
+            REGROW_TRY(auto again, read(config_path));
+            initLog(*again);
+            if (admin) REGROW_CHECK(admin->reloadToken(again->admin.token_file));
+            return again;
+        }});
     if (!plane) return refuse(plane.error());
     if ((*config)->admin.listen) {
         auto started = admin::AdminServer::start(loop, (*config)->admin, **plane);
@@ -96,7 +102,8 @@ int runProxy(const std::string& config_path) {
     const Signal terminate(loop, SIGTERM, stop);
     const Signal interrupt(loop, SIGINT, stop);
     const Signal hangup(loop, SIGHUP, [&] {
-        if (const auto done = (*plane)->reload("SIGHUP"); !done) log::error("reload", "nothing was changed: {}", done.error().message);
+        if (const auto done = (*plane)->reload("SIGHUP"); !done)
+            log::error("reload", "nothing was changed: {}", done.error().message);
     });
     const Signal reopen(loop, SIGUSR1, [&] { (*plane)->reopenLogs(); });
     loop.run();

@@ -10,14 +10,16 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr Duration kRefreshEvery = seconds(30);  // repositories may be written by others, and may go away
+constexpr Duration kRefreshEvery =
+    seconds(30);  // repositories may be written by others, and may go away
 
 recovery::BackendKey keyOf(const std::string& name) {
     const auto slash = name.find('/');
     return {name.substr(0, slash), name.substr(slash + 1)};
 }
 
-void insert(std::vector<recovery::SnapshotInfo>& snapshots, const recovery::SnapshotInfo& snapshot) {
+void insert(std::vector<recovery::SnapshotInfo>& snapshots,
+            const recovery::SnapshotInfo& snapshot) {
     std::erase_if(snapshots, [&](const auto& known) { return known.id == snapshot.id; });
     snapshots.push_back(snapshot);
 }
@@ -25,16 +27,28 @@ void insert(std::vector<recovery::SnapshotInfo>& snapshots, const recovery::Snap
 }  // namespace
 
 recovery::SnapshotRef refOf(const recovery::SnapshotInfo& s) {
-    return {.id = s.id, .epoch = s.epoch, .number = s.number, .captured = s.time, .bytes = s.bytes, .proven = s.proven,
-            .complete = !s.incomplete, .suspicious = s.suspicious, .rescue = s.rescue};
+    return {.id = s.id,
+            .epoch = s.epoch,
+            .number = s.number,
+            .captured = s.time,
+            .bytes = s.bytes,
+            .proven = s.proven,
+            .complete = !s.incomplete,
+            .suspicious = s.suspicious,
+            .rescue = s.rescue};
 }
 
 Backups::Backups(EventLoop& loop, Registry& registry, recovery::LocalSteps& steps, EventLog& events)
-    : loop_(loop), registry_(registry), steps_(steps), events_(events), due_(loop, [this] { runDue(); }),
+    : loop_(loop),
+      registry_(registry),
+      steps_(steps),
+      events_(events),
+      due_(loop, [this] { runDue(); }),
       refresh_(loop, [this] { refresh(); }) {}
 
 recovery::RepositoryRef Backups::refOf(const PoolState& pool) const {
-    const auto& repository = registry_.config().repositories.at(pool.conf.backup.repositories.front());
+    const auto& repository =
+        registry_.config().repositories.at(pool.conf.backup.repositories.front());
     return {repository.path, repository.key_file};
 }
 
@@ -57,7 +71,10 @@ void Backups::cameUp(Place& place) {
     if (!registry_.poolOf(place).conf.backup.on) return;
     for (const auto& snapshot : place.snapshots)
         if (snapshot.type == "full" && snapshot.lineage == registry_.assignment(place).lineage)
-            schedule_.knownFull(place.name(), loop_.now() - std::max(Duration{}, std::chrono::duration_cast<Duration>(Wall::now() - snapshot.time)));
+            schedule_.knownFull(
+                place.name(),
+                loop_.now() - std::max(Duration{}, std::chrono::duration_cast<Duration>(
+                                                       Wall::now() - snapshot.time)));
     schedule_.cameUp(place.name(), loop_.now());
     runDue();
 }
@@ -69,7 +86,8 @@ void Backups::disturbed(Place& place, const std::string& reason) {
 
 Result<> Backups::request(Place& place, bool full) {
     if (!registry_.poolOf(place).conf.backup.on)
-        return fail(Code::invalid, Source::config, "pool " + place.key.pool + " has no backup section");
+        return fail(Code::invalid, Source::config,
+                    "pool " + place.key.pool + " has no backup section");
     REGROW_CHECK(schedule_.request(place.name(), full));
     runDue();
     return {};
@@ -81,7 +99,8 @@ std::optional<recovery::BackupSchedule::Status> Backups::scheduleOf(const Place&
 
 void Backups::runDue() {
     while (const auto due = schedule_.next(loop_.now())) scheduled(*due);
-    if (const auto wake = schedule_.wakeAt()) due_.after(std::max<Duration>(*wake - loop_.now(), std::chrono::milliseconds(1)));
+    if (const auto wake = schedule_.wakeAt())
+        due_.after(std::max<Duration>(*wake - loop_.now(), std::chrono::milliseconds(1)));
 }
 
 void Backups::scheduled(const recovery::BackupSchedule::Due& due) {
@@ -89,14 +108,21 @@ void Backups::scheduled(const recovery::BackupSchedule::Due& due) {
     Place* const place = registry_.place(key);
     const auto* const server = place ? registry_.filling(*place) : nullptr;
     if (!server) {
-        schedule_.finished(due, fail(Code::cancelled, Source::us, "nobody fills the place"), loop_.now());
+        schedule_.finished(due, fail(Code::cancelled, Source::us, "nobody fills the place"),
+                           loop_.now());
         return;
     }
     const auto& pool = registry_.poolOf(*place);
     const auto assignment = registry_.assignment(*place);
-    recovery::CaptureRequest request{.repository = refOf(pool), .name = due.backend, .data = server->data, .full = due.full,
-                                     .exclude = pool.conf.backup.exclude, .epoch = assignment.epoch,
-                                     .lineage = assignment.lineage, .rescue = false, .expect_marker = true};
+    recovery::CaptureRequest request{.repository = refOf(pool),
+                                     .name = due.backend,
+                                     .data = server->data,
+                                     .full = due.full,
+                                     .exclude = pool.conf.backup.exclude,
+                                     .epoch = assignment.epoch,
+                                     .lineage = assignment.lineage,
+                                     .rescue = false,
+                                     .expect_marker = true};
     captures_[due.backend] = steps_.capture(
         request, [](const recovery::Progress&) {},
         [this, due, key, started = Wall::now()](Result<recovery::CaptureResult> result) {
@@ -104,30 +130,40 @@ void Backups::scheduled(const recovery::BackupSchedule::Due& due) {
         });
 }
 
-void Backups::finished(const recovery::BackupSchedule::Due& due, const recovery::BackendKey& key, WallTime started,
-                       Result<recovery::CaptureResult> result) {
+void Backups::finished(const recovery::BackupSchedule::Due& due, const recovery::BackendKey& key,
+                       WallTime started, Result<recovery::CaptureResult> result) {
     const auto handle = std::move(captures_[due.backend]);  // kept until the end of this function
     captures_.erase(due.backend);
     Place* const place = registry_.place(key);
     const auto before = schedule_.status(due.backend);
     const Result<> outcome = result ? Result<>() : std::unexpected(result.error());
     const bool counts = schedule_.finished(due, outcome, loop_.now());
-    if (place && result) noteSnapshot(*place, result->snapshot, result->unchanged || !counts, counts ? started : WallTime{});
-    if (place && !result && counts) noteFailure(*place, result.error(), !before || before->failures == 0);
+    if (place && result)
+        noteSnapshot(*place, result->snapshot, result->unchanged || !counts,
+                     counts ? started : WallTime{});
+    if (place && !result && counts)
+        noteFailure(*place, result.error(), !before || before->failures == 0);
     runDue();
 }
 
 // `started` says until when a proven capture covers the data: everything before its start is in it.
-void Backups::noteSnapshot(Place& place, const recovery::SnapshotInfo& snapshot, bool unchanged, WallTime started) {
+void Backups::noteSnapshot(Place& place, const recovery::SnapshotInfo& snapshot, bool unchanged,
+                           WallTime started) {
     insert(place.snapshots, snapshot);
-    if (snapshot.proven && started > place.last_captured.value_or(WallTime{})) place.last_captured = started;
+    if (snapshot.proven && started > place.last_captured.value_or(WallTime{}))
+        place.last_captured = started;
     if (unchanged) return;
-    std::vector<std::pair<std::string, std::string>> details{{"snapshot", snapshot.id}, {"type", snapshot.type},
-                                                             {"new_bytes", std::to_string(snapshot.new_bytes)},
-                                                             {"proven", snapshot.proven ? "yes" : "no"}};
+    ++repositories_[registry_.poolOf(place).conf.backup.repositories.front()]
+          .snapshots;  // until it is listed again
+    std::vector<std::pair<std::string, std::string>> details{
+        {"snapshot", snapshot.id},
+        {"type", snapshot.type},
+        {"new_bytes", std::to_string(snapshot.new_bytes)},
+        {"proven", snapshot.proven ? "yes" : "no"}};
     for (const auto& problem : snapshot.problems) details.emplace_back("problem", problem);
-    std::string text = "snapshot " + snapshot.id.substr(0, 12) + " (" + snapshot.type + ", " + humanSize(snapshot.bytes) + ", " +
-                       humanSize(snapshot.new_bytes) + " new)" + (snapshot.proven ? ", proven" : ", not proven");
+    std::string text = "snapshot " + snapshot.id.substr(0, 12) + " (" + snapshot.type + ", " +
+                       humanSize(snapshot.bytes) + ", " + humanSize(snapshot.new_bytes) + " new)" +
+                       (snapshot.proven ? ", proven" : ", not proven");
     if (snapshot.incomplete) text += ", incomplete";
     if (snapshot.suspicious) text += ", held back: most files vanished since the one before";
     events_.add(place.key.pool, place.key.backend, "backup", text, std::move(details));
@@ -136,17 +172,21 @@ void Backups::noteSnapshot(Place& place, const recovery::SnapshotInfo& snapshot,
 
 void Backups::noteFailure(Place& place, const Error& error, bool first) {
     if (first)
-        events_.add(place.key.pool, place.key.backend, "backup", "capture failed: " + error.message,
-                    {{"code", std::string(name(error.code))}, {"source", std::string(name(error.source))}});
-    else log::debug("backup " + place.name(), "capture failed again: {}", error.message);
+        events_.add(
+            place.key.pool, place.key.backend, "backup", "capture failed: " + error.message,
+            {{"code", std::string(name(error.code))}, {"source", std::string(name(error.source))}});
+    else
+        log::debug("backup " + place.name(), "capture failed again: {}", error.message);
 }
 
-recovery::Handle Backups::list(Place& place, recovery::OnDone<std::vector<recovery::SnapshotInfo>> done) {
+recovery::Handle Backups::list(Place& place,
+                               recovery::OnDone<std::vector<recovery::SnapshotInfo>> done) {
     const auto& pool = registry_.poolOf(place);
     const auto repository = pool.conf.backup.repositories.front();
     return steps_.listSnapshots(
         refOf(pool), "",
-        [this, repository, key = place.key, done = std::move(done)](Result<recovery::SnapshotListing> listing) mutable {
+        [this, repository, key = place.key,
+         done = std::move(done)](Result<recovery::SnapshotListing> listing) mutable {
             if (!listing) return done(std::unexpected(std::move(listing).error()));
             noteListing(repository, *listing);
             Place* const found = registry_.place(key);
@@ -154,16 +194,26 @@ recovery::Handle Backups::list(Place& place, recovery::OnDone<std::vector<recove
         });
 }
 
-recovery::Handle Backups::capture(Place& place, const conf::Server& server, uint64_t epoch, const std::string& lineage,
-                                  bool rescue, recovery::OnProgress progress, OnSnapshot done) {
+recovery::Handle Backups::capture(Place& place, const conf::Server& server, uint64_t epoch,
+                                  const std::string& lineage, bool rescue,
+                                  recovery::OnProgress progress, OnSnapshot done) {
     const auto& pool = registry_.poolOf(place);
-    recovery::CaptureRequest request{.repository = refOf(pool), .name = place.name(), .data = server.data, .full = !rescue,
-                                     .exclude = pool.conf.backup.exclude, .epoch = epoch, .lineage = lineage,
-                                     .rescue = rescue, .expect_marker = true};
+    recovery::CaptureRequest request{.repository = refOf(pool),
+                                     .name = place.name(),
+                                     .data = server.data,
+                                     .full = !rescue,
+                                     .exclude = pool.conf.backup.exclude,
+                                     .epoch = epoch,
+                                     .lineage = lineage,
+                                     .rescue = rescue,
+                                     .expect_marker = true};
     return steps_.capture(request, std::move(progress),
-                          [this, key = place.key, done = std::move(done), started = Wall::now()](Result<recovery::CaptureResult> result) {
+                          [this, key = place.key, done = std::move(done),
+                           started = Wall::now()](Result<recovery::CaptureResult> result) {
                               if (!result) return done(std::unexpected(std::move(result).error()));
-                              if (Place* const found = registry_.place(key)) noteSnapshot(*found, result->snapshot, result->unchanged, started);
+                              if (Place* const found = registry_.place(key))
+                                  noteSnapshot(*found, result->snapshot, result->unchanged,
+                                               started);
                               done(result->snapshot);
                           });
 }
@@ -171,45 +221,57 @@ recovery::Handle Backups::capture(Place& place, const conf::Server& server, uint
 void Backups::refresh() {
     for (auto& [name, repository] : repositories_) {
         if (listings_.contains(name)) continue;
-        if (repository.opened) readList(name);
-        else open(name);
+        if (repository.opened)
+            readList(name);
+        else
+            open(name);
     }
 }
 
-// One that state_dir never recorded is made; a recorded one that is gone, or is another one by now, is an error: taking it
-// for an empty repository would mean starting anew over what was lost.
+// One that state_dir never recorded is made; a recorded one that is gone, or is another one by now,
+// is an error: taking it for an empty repository would mean starting anew over what was lost.
 void Backups::open(const std::string& name) {
     const auto& conf = registry_.config().repositories.at(name);
     const auto recorded = registry_.journal().saved().repositories.find(name);
-    const std::string known = recorded == registry_.journal().saved().repositories.end() ? "" : recorded->second;
-    listings_[name] = steps_.openRepository({conf.path, conf.key_file}, known.empty(), [this, name, known](Result<recovery::RepositoryOpened> opened) {
-        const auto handle = std::move(listings_[name]);
-        listings_.erase(name);
-        if (!opened) return unreachable(name, opened.error());
-        if (!known.empty() && opened->id != known)
-            return unreachable(name, {Code::refused, Source::repository, false,
-                                      "it is not the repository it was (id " + opened->id + ", recorded " + known + "); bring the old one back, or name a new one"});
-        if (known.empty())
-            if (const auto written = registry_.journal().repository(name, opened->id); !written) return unreachable(name, written.error());
-        if (opened->created) events_.add("", "", "backup", "repository " + name + " is made");
-        repositories_[name].opened = true;
-        readList(name);
-    });
+    const std::string known =
+        recorded == registry_.journal().saved().repositories.end() ? "" : recorded->second;
+    listings_[name] = steps_.openRepository(
+        {conf.path, conf.key_file}, known.empty(),
+        [this, name, known](Result<recovery::RepositoryOpened> opened) {
+            const auto handle = std::move(listings_[name]);
+            listings_.erase(name);
+            if (!opened) return unreachable(name, opened.error());
+            if (!known.empty() && opened->id != known)
+                return unreachable(
+                    name, {Code::refused, Source::repository, false,
+                           "it is not the repository it was (id " + opened->id + ", recorded " +
+                               known + "); bring the old one back, or name a new one"});
+            if (known.empty())
+                if (const auto written = registry_.journal().repository(name, opened->id); !written)
+                    return unreachable(name, written.error());
+            if (opened->created) events_.add("", "", "backup", "repository " + name + " is made");
+            repositories_[name].opened = true;
+            readList(name);
+        });
 }
 
 void Backups::readList(const std::string& name) {
     const auto& conf = registry_.config().repositories.at(name);
-    listings_[name] = steps_.listSnapshots({conf.path, conf.key_file}, "", [this, name](Result<recovery::SnapshotListing> listing) {
-        const auto handle = std::move(listings_[name]);
-        listings_.erase(name);
-        if (listing) noteListing(name, *listing);
-        else unreachable(name, listing.error());
-    });
+    listings_[name] = steps_.listSnapshots({conf.path, conf.key_file}, "",
+                                           [this, name](Result<recovery::SnapshotListing> listing) {
+                                               const auto handle = std::move(listings_[name]);
+                                               listings_.erase(name);
+                                               if (listing)
+                                                   noteListing(name, *listing);
+                                               else
+                                                   unreachable(name, listing.error());
+                                           });
 }
 
 void Backups::unreachable(const std::string& name, const Error& error) {
     auto& state = repositories_[name];
-    if (state.reachable || state.error.empty()) events_.add("", "", "backup", "repository " + name + " does not answer: " + error.message);
+    if (state.reachable || state.error.empty())
+        events_.add("", "", "backup", "repository " + name + " does not answer: " + error.message);
     state.reachable = false;
     state.error = error.message;
 }
@@ -226,7 +288,9 @@ void Backups::noteListing(const std::string& name, const recovery::SnapshotListi
             for (const auto& snapshot : listing.snapshots)
                 if (snapshot.name == place->name()) place->snapshots.push_back(snapshot);
             for (const auto& snapshot : place->snapshots)
-                if (snapshot.proven) place->last_captured = std::max(place->last_captured.value_or(WallTime{}), snapshot.time);
+                if (snapshot.proven)
+                    place->last_captured =
+                        std::max(place->last_captured.value_or(WallTime{}), snapshot.time);
         }
     }
     if (came_back) events_.add("", "", "backup", "repository " + name + " answers again");

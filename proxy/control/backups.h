@@ -12,8 +12,9 @@
 
 namespace regrow::control {
 
-// Captures on schedule, knows what snapshots there are, and whether the repositories answer. Every capture and listing is
-// a child process (LocalSteps), so a hung disk delays nobody else. Control loop only.
+// Captures on schedule, knows what snapshots there are, and whether the repositories answer. Every
+// capture and listing is a child process (LocalSteps), so a hung disk delays nobody else. Control
+// loop only.
 class Backups {
   public:
     using OnSnapshot = std::function<void(Result<recovery::SnapshotInfo>)>;
@@ -42,22 +43,24 @@ class Backups {
     // Reads the list again; the place's `snapshots` follow. For the choice of a recovery.
     recovery::Handle list(Place& place, recovery::OnDone<std::vector<recovery::SnapshotInfo>> done);
     // Outside the schedule: the rescue from a dead server's disk, the first one of a new lineage.
-    recovery::Handle capture(Place& place, const conf::Server& server, uint64_t epoch, const std::string& lineage,
-                             bool rescue, recovery::OnProgress progress, OnSnapshot done);
+    recovery::Handle capture(Place& place, const conf::Server& server, uint64_t epoch,
+                             const std::string& lineage, bool rescue, recovery::OnProgress progress,
+                             OnSnapshot done);
 
     const std::map<std::string, Repository>& repositories() const { return repositories_; }
     recovery::RepositoryRef refOf(const PoolState& pool) const;
 
   private:
     void refresh();
-    void open(const std::string& name);   // makes it when state_dir never recorded it
+    void open(const std::string& name);  // makes it when state_dir never recorded it
     void readList(const std::string& name);
     void unreachable(const std::string& name, const Error& error);
     void runDue();
     void scheduled(const recovery::BackupSchedule::Due& due);
-    void finished(const recovery::BackupSchedule::Due& due, const recovery::BackendKey& key, WallTime started,
-                  Result<recovery::CaptureResult> result);
-    void noteSnapshot(Place& place, const recovery::SnapshotInfo& snapshot, bool unchanged, WallTime started);
+    void finished(const recovery::BackupSchedule::Due& due, const recovery::BackendKey& key,
+                  WallTime started, Result<recovery::CaptureResult> result);
+    void noteSnapshot(Place& place, const recovery::SnapshotInfo& snapshot, bool unchanged,
+                      WallTime started);
     void noteListing(const std::string& repository, const recovery::SnapshotListing& listing);
     void noteFailure(Place& place, const Error& error, bool first);
 

@@ -30,24 +30,41 @@ serve::WorkerPoolOptions workerOptions(const conf::Config& config) {
 Result<> keysReadable(const conf::Config& config) {
     for (const auto& [name, repository] : config.repositories)
         if (::access(repository.key_file.c_str(), R_OK) != 0)
-            return failErrno(errno, "repository " + name + ": key file " + repository.key_file +
-                                        " (make one with `regrow key new " + repository.key_file + "`)", Source::config);
+            return failErrno(errno,
+                             "repository " + name + ": key file " + repository.key_file +
+                                 " (make one with `regrow key new " + repository.key_file + "`)",
+                             Source::config);
     return {};
+}
+
+// What a running process keeps, whatever the file says by now: "workers and access_log", or empty.
+std::string needsRestart(const conf::Config& now, const conf::Config& next) {
+    std::vector<std::string> keys;
+    if (now.workers != next.workers) keys.emplace_back("workers");
+    if (now.admin.listen != next.admin.listen) keys.emplace_back("admin.listen");
+    if (now.access_log != next.access_log) keys.emplace_back("access_log");
+    if (now.audit_log != next.audit_log) keys.emplace_back("audit_log");
+    std::string text;
+    for (const auto& key : keys) text += (text.empty() ? "" : ", ") + key;
+    return text;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<ControlPlane>> ControlPlane::start(EventLoop& loop, const Clock& clock,
-                                                          std::shared_ptr<const conf::Config> config, Options options) {
+Result<std::unique_ptr<ControlPlane>> ControlPlane::start(
+    EventLoop& loop, const Clock& clock, std::shared_ptr<const conf::Config> config,
+    Options options) {
     REGROW_CHECK(keysReadable(*config));
     REGROW_TRY(auto journal, recovery::Journal::open(config->state_dir, clock));
     for (const auto& warning : journal->warnings()) log::warn("journal", "{}", warning);
-    std::unique_ptr<ControlPlane> plane(new ControlPlane(loop, clock, std::move(options), std::move(journal), *config));
-    REGROW_CHECK(plane->begin(std::move(config)));
+    std::unique_ptr<ControlPlane> plane(
+        new ControlPlane(loop, clock, std::move(options), std::move(journal), *config));
+    REGROW_CHECK(plane->begin(config));
     return plane;
 }
 
-ControlPlane::ControlPlane(EventLoop& loop, const Clock& clock, Options options, std::unique_ptr<recovery::Journal> journal, const conf::Config& config)
+ControlPlane::ControlPlane(EventLoop& loop, const Clock& clock, Options options,
+                           std::unique_ptr<recovery::Journal> journal, const conf::Config& config)
     : loop_(loop),
       options_(std::move(options)),
       started_(loop.now()),
@@ -59,7 +76,8 @@ ControlPlane::ControlPlane(EventLoop& loop, const Clock& clock, Options options,
       servers_(loop, registry_, events_, steps_),
       backups_(loop, registry_, steps_, events_),
       workers_(std::make_unique<serve::WorkerPool>(
-          loop, workerOptions(config), [this](const std::vector<serve::Observation>& seen) { health_.observe(seen); })),
+          loop, workerOptions(config),
+          [this](const std::vector<serve::Observation>& seen) { health_.observe(seen); })),
       views_(loop, registry_,
              [this](std::shared_ptr<const View> view, ViewPublisher::Acknowledged acknowledged) {
                  workers_->publish(std::move(view), std::move(acknowledged));
@@ -70,31 +88,41 @@ ControlPlane::ControlPlane(EventLoop& loop, const Clock& clock, Options options,
       periodic_(loop, [this] { everyFiveSeconds(); }) {}
 
 ControlPlane::~ControlPlane() {
-    if (const auto saved = counters_.save(registry_); !saved) log::warn("counters", "{}", saved.error().message);
+    if (const auto saved = counters_.save(registry_); !saved)
+        log::warn("counters", "{}", saved.error().message);
     events_.sync();
 }
 
-Result<> ControlPlane::begin(std::shared_ptr<const conf::Config> config) {
-    const std::string audit = config->audit_log.empty() ? config->state_dir + "/audit.log" : config->audit_log;
+Result<> ControlPlane::begin(const std::shared_ptr<const conf::Config>& config) {
+    const std::string audit =
+        config->audit_log.empty() ? config->state_dir + "/audit.log" : config->audit_log;
     REGROW_CHECK(events_.openAuditLog(audit));
     wire();
-    REGROW_CHECK(servers_.open(config->state_dir, {
-        .exited = [this](Place& place, const std::string& text, WallTime) { health_.serverExited(place, text); },
-        .data_gone = [this](Place& place, const std::string& why) {
-            driver_.died(place, {.kind = recovery::EvidenceKind::process_exit, .text = "not running, and its data is not as it was: " + why,
-                                 .proof = true, .server = registry_.assignment(place).server, .died_at = loop_.now(),
-                                 .died_wall = Wall::now(), .data_gone = true});
-        },
-        .started = [this](Place& place) { health_.serverStarting(place); }}));
+    REGROW_CHECK(servers_.open(
+        config->state_dir,
+        {.exited = [this](Place& place, const std::string& text,
+                          WallTime) { health_.serverExited(place, text); },
+         .data_gone =
+             [this](Place& place, const std::string& why) {
+                 driver_.died(place, {.kind = recovery::EvidenceKind::process_exit,
+                                      .text = "not running, and its data is not as it was: " + why,
+                                      .proof = true,
+                                      .server = registry_.assignment(place).server,
+                                      .died_at = loop_.now(),
+                                      .died_wall = Wall::now(),
+                                      .data_gone = true});
+             },
+         .started = [this](Place& place) { health_.serverStarting(place); }}));
     REGROW_CHECK(openListeners(*config));
     registry_.take(config);
     driver_.load();
     servers_.bringUp();
     health_.configure();
     workers_->start(buildView(registry_));
-    events_.add("", "", "service", "regrow " REGROW_VERSION " serves " + std::to_string(registry_.listeners().size()) +
-                                       " listeners and " + std::to_string(registry_.pools().size()) + " pools with " +
-                                       std::to_string(registry_.workers()) + " workers");
+    events_.add("", "", "service",
+                "regrow " REGROW_VERSION " serves " + std::to_string(registry_.listeners().size()) +
+                    " listeners and " + std::to_string(registry_.pools().size()) + " pools with " +
+                    std::to_string(registry_.workers()) + " workers");
     backups_.configure();
     driver_.resumeAll();
     periodic_.every(5s);
@@ -102,20 +130,26 @@ Result<> ControlPlane::begin(std::shared_ptr<const conf::Config> config) {
 }
 
 void ControlPlane::wire() {
-    driver_.onCommand([this](Place& place, const recovery::Command& command) { actions_.execute(place, command); });
+    driver_.onCommand([this](Place& place, const recovery::Command& command) {
+        actions_.execute(place, command);
+    });
     backups_.onChange([this] {
         servers_.bringUp();
         driver_.gateChanged();
     });
-    health_.setHooks({.died = [this](Place& place, recovery::BackendDied death) { driver_.died(place, std::move(death)); },
-                      .confirmed = [this](Place& place, const std::string& text) {
-                          if (place.recovery) driver_.handle(place.key, recovery::Confirmed{text});
-                      },
-                      .up = [this](Place& place) { cameUp(place); },
-                      .down = [this](Place& place) { backups_.disturbed(place, "its server is not up"); }});
+    health_.setHooks(
+        {.died = [this](Place& place,
+                        recovery::BackendDied death) { driver_.died(place, std::move(death)); },
+         .confirmed =
+             [this](Place& place, const std::string& text) {
+                 if (place.recovery) driver_.handle(place.key, recovery::Confirmed{text});
+             },
+         .up = [this](Place& place) { cameUp(place); },
+         .down = [this](Place& place) { backups_.disturbed(place, "its server is not up"); }});
 }
 
-// The server that fills the place serves: its data may be marked and captured, a recovery that only waited may end.
+// The server that fills the place serves: its data may be marked and captured, a recovery that only
+// waited may end.
 void ControlPlane::cameUp(Place& place) {
     place.exited_at.reset();
     driver_.returned(place);
@@ -127,7 +161,8 @@ void ControlPlane::cameUp(Place& place) {
         return;
     }
     servers_.markFresh(place, [this, key = place.key] {
-        if (Place* const found = registry_.place(key); found && !found->recovery) backups_.cameUp(*found);
+        if (Place* const found = registry_.place(key); found && !found->recovery)
+            backups_.cameUp(*found);
     });
 }
 
@@ -136,7 +171,8 @@ Result<> ControlPlane::openListeners(const conf::Config& config) {
     std::vector<ListenerState> fresh;
     auto& current = registry_.listeners();
     for (const auto& listener : config.listeners) {
-        const auto same = std::ranges::find_if(current, [&](const auto& l) { return l.conf.listen == listener.listen; });
+        const auto same = std::ranges::find_if(
+            current, [&](const auto& l) { return l.conf.listen == listener.listen; });
         ListenerState state{listener, 0, buildRouter(config, listener), nullptr};
         if (same != current.end()) {
             state.slot = same->slot;
@@ -145,7 +181,9 @@ Result<> ControlPlane::openListeners(const conf::Config& config) {
             auto slot = workers_->listen(listener.listen);
             if (!slot) {  // a failed reload leaves everything as it was
                 for (const auto& opened : fresh)
-                    if (std::ranges::none_of(current, [&](const auto& l) { return l.slot == opened.slot; })) workers_->unlisten(opened.slot);
+                    if (std::ranges::none_of(current,
+                                             [&](const auto& l) { return l.slot == opened.slot; }))
+                        workers_->unlisten(opened.slot);
                 return std::unexpected(std::move(slot).error());
             }
             state.slot = *slot;
@@ -154,7 +192,8 @@ Result<> ControlPlane::openListeners(const conf::Config& config) {
         fresh.push_back(std::move(state));
     }
     for (const auto& old : current)
-        if (std::ranges::none_of(fresh, [&](const auto& l) { return l.slot == old.slot; })) workers_->unlisten(old.slot);
+        if (std::ranges::none_of(fresh, [&](const auto& l) { return l.slot == old.slot; }))
+            workers_->unlisten(old.slot);
     current = std::move(fresh);
     return {};
 }
@@ -162,18 +201,22 @@ Result<> ControlPlane::openListeners(const conf::Config& config) {
 void ControlPlane::everyFiveSeconds() {
     for (const auto& [name, pool] : registry_.pools())
         for (const auto& place : pool.places) latencies_.sample(place->slot, *place->stats);
-    if (const auto saved = counters_.save(registry_); !saved) log::warn("counters", "{}", saved.error().message);
-    if (const auto noted = journal_->eventSeq(events_.lastSeq()); !noted) log::error("journal", "{}", noted.error().message);
+    if (const auto saved = counters_.save(registry_); !saved)
+        log::warn("counters", "{}", saved.error().message);
+    if (const auto noted = journal_->eventSeq(events_.lastSeq()); !noted)
+        log::error("journal", "{}", noted.error().message);
     events_.sync();
     for (auto& [name, pool] : registry_.pools()) pool.panic.tick({}, loop_.now());
     driver_.gateChanged();
 }
 
 Status ControlPlane::status() const {
-    return buildStatus({registry_, counters_, latencies_, health_, backups_, &servers_.supervisor(), loop_.now(), started_, draining_});
+    return buildStatus({registry_, counters_, latencies_, health_, backups_, &servers_.supervisor(),
+                        loop_.now(), started_, draining_});
 }
 
-std::vector<Event> ControlPlane::events(const std::string& pool, const std::string& backend, uint64_t since) const {
+std::vector<Event> ControlPlane::events(const std::string& pool, const std::string& backend,
+                                        uint64_t since) const {
     return events_.select(pool, backend, since);
 }
 
@@ -185,38 +228,58 @@ std::vector<SnapshotStatus> ControlPlane::snapshots() const {
     return all;
 }
 
-std::shared_ptr<void> ControlPlane::subscribe(std::function<void(const Event&)> listener) { return events_.subscribe(std::move(listener)); }
+std::shared_ptr<void> ControlPlane::subscribe(std::function<void(const Event&)> listener) {
+    return events_.subscribe(std::move(listener));
+}
 
 bool ControlPlane::ready() const {
     if (draining_) return false;
     for (const auto& [name, pool] : registry_.pools())
-        if (std::ranges::none_of(pool.places, [&](const auto& place) { return accepting(registry_, *place); })) return false;
+        if (std::ranges::none_of(pool.places,
+                                 [&](const auto& place) { return accepting(registry_, *place); }))
+            return false;
     return true;
 }
 
 void ControlPlane::drain(Duration deadline, std::move_only_function<void()> done) {
     draining_ = true;
-    events_.add("", "", "service", "draining: no new connections, at most " + std::to_string(static_cast<int>(toSeconds(deadline))) + " s for those under way");
+    events_.add("", "", "service",
+                "draining: no new connections, at most " +
+                    std::to_string(static_cast<int>(toSeconds(deadline))) +
+                    " s for those under way");
     workers_->drain(deadline, std::move(done));
 }
 
-void ControlPlane::reopenLogs() { workers_->reopenAccessLog(); }
+void ControlPlane::reopenLogs() {
+    workers_->reopenAccessLog();
+}
 
 Result<std::string> ControlPlane::reload(const std::string& actor) {
     REGROW_TRY(auto config, options_.reload());
     if (config->state_dir != registry_.config().state_dir)
-        return fail(Code::refused, Source::config, "state_dir cannot change while running; restart for that");
+        return fail(Code::refused, Source::config,
+                    "state_dir cannot change while running; restart for that");
     REGROW_CHECK(keysReadable(*config));
+    const std::string waits = needsRestart(registry_.config(), *config);
     REGROW_CHECK(openListeners(*config));
     take(std::move(config));
-    events_.add("", "", "reload", "configuration taken, generation " + std::to_string(registry_.generation()), {{"by", actor}});
-    return "reloaded, generation " + std::to_string(registry_.generation());
+    if (!waits.empty())
+        events_.add("", "", "reload",
+                    waits + " changed in the file; that takes effect with the next start");
+    events_.add("", "", "reload",
+                "configuration taken, generation " + std::to_string(registry_.generation()),
+                {{"by", actor}});
+    return "reloaded, generation " + std::to_string(registry_.generation()) +
+           (waits.empty()
+                ? ""
+                : "; " + waits + " changed in the file, which takes effect with the next start");
 }
 
 void ControlPlane::take(std::shared_ptr<const conf::Config> config) {
     const auto removed = registry_.take(std::move(config));
     for (const auto& place : removed)
-        events_.add(place->key.pool, place->key.backend, "reload", "no longer in the configuration; its server is left as it is");
+        events_.add(place->key.pool, place->key.backend, "reload",
+                    "no longer in the configuration; its server is left as it is");
     registry_.reassignEdited();
     health_.configure();
     servers_.bringUp();

@@ -38,16 +38,20 @@ class ControlPlane final : public Control {
         std::function<Result<std::shared_ptr<const conf::Config>>()> reload;
     };
 
-    // Binds the listeners, opens the state, carries on what an earlier run had begun. Errors name what is in the way.
+    // Binds the listeners, opens the state, carries on what an earlier run had begun. Errors name
+    // what is in the way.
     static Result<std::unique_ptr<ControlPlane>> start(EventLoop& loop, const Clock& clock,
-                                                       std::shared_ptr<const conf::Config> config, Options options);
+                                                       std::shared_ptr<const conf::Config> config,
+                                                       Options options);
     ~ControlPlane() override;
 
     Status status() const override;
-    std::vector<Event> events(const std::string& pool, const std::string& backend, uint64_t since) const override;
+    std::vector<Event> events(const std::string& pool, const std::string& backend,
+                              uint64_t since) const override;
     std::vector<SnapshotStatus> snapshots() const override;
-    Result<std::string> act(const std::string& verb, const std::string& pool, const std::string& target,
-                            const std::string& snapshot, const std::string& actor) override;
+    Result<std::string> act(const std::string& verb, const std::string& pool,
+                            const std::string& target, const std::string& snapshot,
+                            const std::string& actor) override;
     Result<std::string> approve(const std::string& recovery, const std::string& actor) override;
     Result<std::string> cancel(const std::string& recovery, const std::string& actor) override;
     Result<std::string> pause(bool paused, const std::string& actor) override;
@@ -55,24 +59,30 @@ class ControlPlane final : public Control {
     std::shared_ptr<void> subscribe(std::function<void(const Event&)> listener) override;
     bool ready() const override;
 
-    // No new connections; `done` when the last exchange ended or at the deadline. Servers go on running.
+    // No new connections; `done` when the last exchange ended or at the deadline. Servers go on
+    // running.
     void drain(Duration deadline, std::move_only_function<void()> done);
     void reopenLogs();
     const conf::Config& config() const { return registry_.config(); }
 
   private:
-    ControlPlane(EventLoop& loop, const Clock& clock, Options options, std::unique_ptr<recovery::Journal> journal, const conf::Config& config);
-    Result<> begin(std::shared_ptr<const conf::Config> config);
+    ControlPlane(EventLoop& loop, const Clock& clock, Options options,
+                 std::unique_ptr<recovery::Journal> journal, const conf::Config& config);
+    Result<> begin(const std::shared_ptr<const conf::Config>& config);
     Result<> openListeners(const conf::Config& config);
     void take(std::shared_ptr<const conf::Config> config);
     void wire();
     void cameUp(Place& place);
     void everyFiveSeconds();
 
-    Result<std::string> actOnBackend(const std::string& verb, Place& place, const std::string& snapshot, const std::string& actor);
-    Result<std::string> actOnServer(const std::string& verb, PoolState& pool, const std::string& server, const std::string& actor);
-    Result<std::string> setFlags(Place& place, const recovery::BackendFlags& flags, const std::string& what, const std::string& actor);
-    Result<std::string> recover(Place& place, const std::string& snapshot, const std::string& actor);
+    Result<std::string> actOnBackend(const std::string& verb, Place& place,
+                                     const std::string& snapshot, const std::string& actor);
+    Result<std::string> actOnServer(const std::string& verb, PoolState& pool,
+                                    const std::string& server, const std::string& actor);
+    Result<std::string> setFlags(Place& place, const recovery::BackendFlags& flags,
+                                 const std::string& what, const std::string& actor);
+    Result<std::string> recover(Place& place, const std::string& snapshot,
+                                const std::string& actor);
     Place* byRecovery(const std::string& id);
 
     EventLoop& loop_;
@@ -86,7 +96,8 @@ class ControlPlane final : public Control {
     recovery::LocalSteps steps_;
     ServerProcesses servers_;
     Backups backups_;
-    std::unique_ptr<serve::WorkerPool> workers_;  // before views_ and health_, which speak to it, and gone after them
+    std::unique_ptr<serve::WorkerPool>
+        workers_;  // before views_ and health_, which speak to it, and gone after them
     ViewPublisher views_;
     HealthMonitor health_;
     RecoveryDriver driver_;

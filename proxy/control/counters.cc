@@ -7,27 +7,41 @@
 namespace regrow::control {
 namespace {
 
-std::string keyOf(const Place& place) { return "backend " + place.name(); }
-std::string keyOf(const PoolState& pool) { return "pool " + pool.conf.name; }
-std::string keyOf(const ListenerState& listener) { return "listener " + listener.conf.listen.text(); }
+std::string keyOf(const Place& place) {
+    return "backend " + place.name();
+}
+std::string keyOf(const PoolState& pool) {
+    return "pool " + pool.conf.name;
+}
+std::string keyOf(const ListenerState& listener) {
+    return "listener " + listener.conf.listen.text();
+}
 
 Counters::Totals now(const BackendStats& stats) {
     using S = BackendShard;
-    return {{"requests", stats.sum(&S::requests)},     {"connect_failures", stats.sum(&S::connect_failures)},
-            {"resets", stats.sum(&S::resets)},         {"timeouts", stats.sum(&S::timeouts)},
-            {"bad_answers", stats.sum(&S::bad_answers)}, {"status_5xx", stats.sum(&S::status_5xx)},
-            {"bytes_in", stats.sum(&S::bytes_in)},     {"bytes_out", stats.sum(&S::bytes_out)}};
+    return {{"requests", stats.sum(&S::requests)},
+            {"connect_failures", stats.sum(&S::connect_failures)},
+            {"resets", stats.sum(&S::resets)},
+            {"timeouts", stats.sum(&S::timeouts)},
+            {"bad_answers", stats.sum(&S::bad_answers)},
+            {"status_5xx", stats.sum(&S::status_5xx)},
+            {"bytes_in", stats.sum(&S::bytes_in)},
+            {"bytes_out", stats.sum(&S::bytes_out)}};
 }
 
 Counters::Totals now(const PoolStats& stats) {
     using S = PoolShard;
-    return {{"requests", stats.sum(&S::requests)}, {"errors", stats.sum(&S::errors)}, {"retries", stats.sum(&S::retries)},
-            {"held", stats.sum(&S::held)},         {"client_aborts", stats.sum(&S::client_aborts)}};
+    return {{"requests", stats.sum(&S::requests)},
+            {"errors", stats.sum(&S::errors)},
+            {"retries", stats.sum(&S::retries)},
+            {"held", stats.sum(&S::held)},
+            {"client_aborts", stats.sum(&S::client_aborts)}};
 }
 
 Counters::Totals now(const ListenerStats& stats) {
     using S = ListenerShard;
-    return {{"connections", stats.sum(&S::connections)}, {"requests", stats.sum(&S::requests)},
+    return {{"connections", stats.sum(&S::connections)},
+            {"requests", stats.sum(&S::requests)},
             {"bad_requests", stats.sum(&S::bad_requests)}};
 }
 
@@ -52,7 +66,9 @@ Counters Counters::load(const std::string& path) {
     for (const auto& member : document->GetObject()) {
         if (!member.value.IsObject()) continue;
         for (const auto& total : member.value.GetObject())
-            if (total.value.IsUint64()) counters.earlier_[member.name.GetString()][total.name.GetString()] = total.value.GetUint64();
+            if (total.value.IsUint64())
+                counters.earlier_[member.name.GetString()][total.name.GetString()] =
+                    total.value.GetUint64();
     }
     return counters;
 }
@@ -74,8 +90,12 @@ Counters::Totals Counters::withEarlier(const std::string& key, Totals totals) co
     return totals;
 }
 
-Counters::Totals Counters::backend(const Place& place) const { return withEarlier(keyOf(place), now(*place.stats)); }
-Counters::Totals Counters::pool(const PoolState& pool) const { return withEarlier(keyOf(pool), now(*pool.stats)); }
+Counters::Totals Counters::backend(const Place& place) const {
+    return withEarlier(keyOf(place), now(*place.stats));
+}
+Counters::Totals Counters::pool(const PoolState& pool) const {
+    return withEarlier(keyOf(pool), now(*pool.stats));
+}
 Counters::Totals Counters::listener(const ListenerState& listener) const {
     return withEarlier(keyOf(listener), now(*listener.stats));
 }

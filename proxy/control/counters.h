@@ -9,13 +9,15 @@
 
 namespace regrow::control {
 
-// Totals that survive the process: what earlier runs counted, to be added to what this one's shards say. Written to
-// state_dir/counters.json every few seconds, so a kill -9 loses at most that much. Control loop only.
+// Totals that survive the process: what earlier runs counted, to be added to what this one's shards
+// say. Written to state_dir/counters.json every few seconds, so a kill -9 loses at most that much.
+// Control loop only.
 class Counters {
   public:
     using Totals = std::map<std::string, uint64_t>;
 
-    // An absent file is a first start; one that cannot be understood is reported and begun anew: counts are not state.
+    // An absent file is a first start; one that cannot be understood is reported and begun anew:
+    // counts are not state.
     static Counters load(const std::string& path);
     Result<> save(const Registry& registry) const;
 
@@ -27,7 +29,8 @@ class Counters {
     Totals withEarlier(const std::string& key, Totals now) const;
 
     std::string path_;
-    std::map<std::string, Totals> earlier_;  // by "backend pool/name", "pool name", "listener address"
+    std::map<std::string, Totals>
+        earlier_;  // by "backend pool/name", "pool name", "listener address"
 };
 
 }  // namespace regrow::control

@@ -49,7 +49,10 @@ std::string area(const Event& event) {
 std::string eventJson(const Event& event, const std::string& previous_hash) {
     json::Writer w;
     w.beginObject().field("seq", event.seq).field("time", formatTime(event.time));
-    w.field("pool", event.pool).field("backend", event.backend).field("kind", event.kind).field("text", event.text);
+    w.field("pool", event.pool)
+        .field("backend", event.backend)
+        .field("kind", event.kind)
+        .field("text", event.text);
     w.key("details").beginObject();
     for (const auto& [key, value] : event.details) w.field(key, value);
     w.endObject();
@@ -61,16 +64,24 @@ Result<Event> parseEvent(std::string_view line) {
     REGROW_TRY(const auto document, json::parse(line));
     const auto seq = json::getUint(document, "seq");
     const auto time = json::getString(document, "time");
-    if (!seq || !time) return fail(Code::corrupt, Source::disk, "an audit line without seq or time");
+    if (!seq || !time)
+        return fail(Code::corrupt, Source::disk, "an audit line without seq or time");
     REGROW_TRY(const auto when, parseTime(*time));
-    Event event{.seq = *seq, .time = when, .pool = {}, .backend = {}, .kind = {}, .text = {}, .details = {}};
+    Event event{.seq = *seq,
+                .time = when,
+                .pool = {},
+                .backend = {},
+                .kind = {},
+                .text = {},
+                .details = {}};
     event.pool = json::getString(document, "pool").value_or("");
     event.backend = json::getString(document, "backend").value_or("");
     event.kind = json::getString(document, "kind").value_or("");
     event.text = json::getString(document, "text").value_or("");
     if (const auto* details = json::getObject(document, "details"))
         for (const auto& member : details->GetObject())
-            if (member.value.IsString()) event.details.emplace_back(member.name.GetString(), member.value.GetString());
+            if (member.value.IsString())
+                event.details.emplace_back(member.name.GetString(), member.value.GetString());
     return event;
 }
 
@@ -96,15 +107,24 @@ Result<> EventLog::openAuditLog(const std::string& path) {
         events_.push_back(*event);
         if (events_.size() > kKept) events_.pop_front();
     }
-    if (!tail.empty() && tail.back() != '\n') REGROW_CHECK(writeAll(file_.get(), "\n", path));  // a line cut off by a crash
+    if (!tail.empty() && tail.back() != '\n')
+        REGROW_CHECK(writeAll(file_.get(), "\n", path));  // a line cut off by a crash
     if (broken)
-        add("", "", "audit", "the audit log " + path + " was changed or cut: a line does not follow from the one before it");
+        add("", "", "audit",
+            "the audit log " + path +
+                " was changed or cut: a line does not follow from the one before it");
     return {};
 }
 
 void EventLog::add(std::string pool, std::string backend, std::string kind, std::string text,
                    std::vector<std::pair<std::string, std::string>> details) {
-    add(Event{0, {}, std::move(pool), std::move(backend), std::move(kind), std::move(text), std::move(details)});
+    add(Event{0,
+              {},
+              std::move(pool),
+              std::move(backend),
+              std::move(kind),
+              std::move(text),
+              std::move(details)});
 }
 
 void EventLog::add(Event event) {
@@ -121,10 +141,12 @@ void EventLog::add(Event event) {
 void EventLog::append(const Event& event) {
     if (!file_) return;
     rotateIfLarge();
-    const std::string line = eventJson(event, last_hash_.empty() ? std::string(64, '0') : last_hash_);
+    const std::string line =
+        eventJson(event, last_hash_.empty() ? std::string(64, '0') : last_hash_);
     const auto written = writeAll(file_.get(), line + "\n", path_);
     if (!written && !write_failed_)
-        log::error("audit", "{}; events are kept in memory only until it can be written again", written.error().message);
+        log::error("audit", "{}; events are kept in memory only until it can be written again",
+                   written.error().message);
     write_failed_ = !written;
     if (!written) return;
     last_hash_ = sha256Hex(line);
@@ -141,10 +163,12 @@ void EventLog::rotateIfLarge() {
     }
 }
 
-std::vector<Event> EventLog::select(const std::string& pool, const std::string& backend, uint64_t since) const {
+std::vector<Event> EventLog::select(const std::string& pool, const std::string& backend,
+                                    uint64_t since) const {
     std::vector<Event> chosen;
     for (const auto& event : events_)
-        if (event.seq > since && (pool.empty() || event.pool == pool) && (backend.empty() || event.backend == backend))
+        if (event.seq > since && (pool.empty() || event.pool == pool) &&
+            (backend.empty() || event.backend == backend))
             chosen.push_back(event);
     return chosen;
 }

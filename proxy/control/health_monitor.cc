@@ -8,7 +8,8 @@ namespace {
 using health::EvidenceKind;
 using health::Verdict;
 
-constexpr uint32_t kMostAtOnce = 16;  // of the same observation: beyond it the verdict is long clear
+constexpr uint32_t kMostAtOnce =
+    16;  // of the same observation: beyond it the verdict is long clear
 
 recovery::BackendKey keyOf(const std::string& key) {
     const auto slash = key.find('/');
@@ -42,9 +43,16 @@ std::optional<recovery::EvidenceKind> deathKind(EvidenceKind kind) {
 
 }  // namespace
 
-HealthMonitor::HealthMonitor(EventLoop& loop, Registry& registry, EventLog& events, ViewPublisher& views)
-    : loop_(loop), registry_(registry), events_(events), views_(views),
-      scheduler_(loop, Random::fromSystem(), [this](const std::string& key, const health::CheckResult& result) { checkDone(key, result); }) {}
+HealthMonitor::HealthMonitor(EventLoop& loop, Registry& registry, EventLog& events,
+                             ViewPublisher& views)
+    : loop_(loop),
+      registry_(registry),
+      events_(events),
+      views_(views),
+      scheduler_(loop, Random::fromSystem(),
+                 [this](const std::string& key, const health::CheckResult& result) {
+                     checkDone(key, result);
+                 }) {}
 
 void HealthMonitor::configure() {
     std::erase_if(watches_, [&](const auto& entry) {
@@ -56,7 +64,8 @@ void HealthMonitor::configure() {
         for (const auto& place : pool.places) {
             const auto* const filling = registry_.filling(*place);
             const auto known = watches_.find(place->key);
-            if (!filling || (known != watches_.end() && known->second.told)) continue;  // fenced, or a recovery watches
+            if (!filling || (known != watches_.end() && known->second.told))
+                continue;  // fenced, or a recovery watches
             if (known == watches_.end() || known->second.server != filling->name) {
                 begin(*place, *filling);
                 continue;
@@ -82,24 +91,30 @@ void HealthMonitor::begin(Place& place, const conf::Server& server) {
     views_.changed();
 }
 
-void HealthMonitor::serverStarting(Place& place) { feed(place, health::ProcessStarted{}); }
+void HealthMonitor::serverStarting(Place& place) {
+    feed(place, health::ProcessStarted{});
+}
 
-// An exit is news even when the verdict was down already: a restart that did not last, a replacement that never came up.
+// An exit is news even when the verdict was down already: a restart that did not last, a
+// replacement that never came up.
 void HealthMonitor::serverExited(Place& place, const std::string& text) {
     if (feed(place, health::ProcessExited{text})) return;
     const auto it = watches_.find(place.key);
     if (it == watches_.end()) return;
     if (it->second.told) return it->second.told(false, text);
     place.health_reason = "process exited: " + text;
-    giveEvidence(place, {Verdict::down, Verdict::down, "process exited", text, EvidenceKind::process_exit});
+    giveEvidence(
+        place, {Verdict::down, Verdict::down, "process exited", text, EvidenceKind::process_exit});
 }
 
 void HealthMonitor::observe(const std::vector<serve::Observation>& observations) {
     for (const auto& seen : observations) {
         Place* const place = registry_.placeBySlot(seen.backend_slot);
-        if (!place || place->fenced || registry_.assignment(*place).epoch != seen.epoch) continue;  // of a server that was replaced
+        if (!place || place->fenced || registry_.assignment(*place).epoch != seen.epoch)
+            continue;  // of a server that was replaced
         const auto event = eventOf(seen);
-        for (uint32_t i = 0; event && i < std::min(seen.count, kMostAtOnce); ++i) feed(*place, *event);
+        for (uint32_t i = 0; event && i < std::min(seen.count, kMostAtOnce); ++i)
+            feed(*place, *event);
     }
 }
 
@@ -126,7 +141,8 @@ void HealthMonitor::stopWatching(Place& place) {
 void HealthMonitor::serverFillsPlace(Place& place) {
     const auto* const filling = registry_.filling(place);
     const auto it = watches_.find(place.key);
-    if (filling && (it == watches_.end() || it->second.server != filling->name)) begin(place, *filling);
+    if (filling && (it == watches_.end() || it->second.server != filling->name))
+        begin(place, *filling);
 }
 
 void HealthMonitor::checkDone(const std::string& key, const health::CheckResult& result) {
@@ -153,12 +169,16 @@ bool HealthMonitor::feed(Place& place, const health::HealthEvent& event) {
 
 void HealthMonitor::onTransition(Place& place, Watch& watch, const health::Transition& transition) {
     place.health_since = Wall::now();
-    place.health_reason = transition.reason + (transition.evidence.empty() ? "" : ": " + transition.evidence);
+    place.health_reason =
+        transition.reason + (transition.evidence.empty() ? "" : ": " + transition.evidence);
     events_.add(place.key.pool, place.key.backend, "health",
-                (watch.told ? "replacement " + watch.server + " is " : "") + std::string(health::name(transition.to)) + " (was " +
+                (watch.told ? "replacement " + watch.server + " is " : "") +
+                    std::string(health::name(transition.to)) + " (was " +
                     std::string(health::name(transition.from)) + "): " + place.health_reason,
-                {{"server", watch.server}, {"from", std::string(health::name(transition.from))},
-                 {"to", std::string(health::name(transition.to))}, {"evidence", transition.evidence}});
+                {{"server", watch.server},
+                 {"from", std::string(health::name(transition.from))},
+                 {"to", std::string(health::name(transition.to))},
+                 {"evidence", transition.evidence}});
     views_.changed();
     if (transition.to == Verdict::up) {
         watch.confirmed = false;
@@ -179,12 +199,15 @@ void HealthMonitor::giveEvidence(Place& place, const health::Transition& transit
     death.text = place.health_reason;
     death.proof = transition.kind == EvidenceKind::process_exit;
     death.server = watches_[place.key].server;
-    death.died_at = death.proof || place.health.no_answer_since == Instant{} ? now : place.health.no_answer_since;
+    death.died_at = death.proof || place.health.no_answer_since == Instant{}
+                        ? now
+                        : place.health.no_answer_since;
     death.died_wall = Wall::now() - std::chrono::duration_cast<Wall::duration>(now - death.died_at);
     hooks_.died(place, std::move(death));
 }
 
-// What health itself calls enough: several unanswered checks, and traffic that agrees or is silent for twice as long.
+// What health itself calls enough: several unanswered checks, and traffic that agrees or is silent
+// for twice as long.
 void HealthMonitor::lookForDeath(Place& place, Watch& watch) {
     if (watch.told || watch.confirmed || place.health.verdict == Verdict::up) return;
     const auto death = health::confirmedDead(place.health, watch.policy, loop_.now());

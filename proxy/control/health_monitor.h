@@ -16,15 +16,18 @@
 
 namespace regrow::control {
 
-// Feeds each place's health (a pure machine of health/) with checks, live traffic and process exits, and passes on what
-// follows from its verdicts: new views for the workers, evidence for recovery. Control loop only.
+// Feeds each place's health (a pure machine of health/) with checks, live traffic and process
+// exits, and passes on what follows from its verdicts: new views for the workers, evidence for
+// recovery. Control loop only.
 class HealthMonitor {
   public:
     struct Hooks {
-        std::function<void(Place&, recovery::BackendDied)> died;  // a piece of evidence; none for slow or wrong answers
-        std::function<void(Place&, const std::string&)> confirmed;  // enough evidence that it is dead, not slow
-        std::function<void(Place&)> up;                             // the server that fills the place serves
-        std::function<void(Place&)> down;                           // it does not, for whatever reason
+        std::function<void(Place&, recovery::BackendDied)>
+            died;  // a piece of evidence; none for slow or wrong answers
+        std::function<void(Place&, const std::string&)>
+            confirmed;                     // enough evidence that it is dead, not slow
+        std::function<void(Place&)> up;    // the server that fills the place serves
+        std::function<void(Place&)> down;  // it does not, for whatever reason
     };
     struct LastCheck {
         health::CheckResult result;
@@ -42,7 +45,8 @@ class HealthMonitor {
     void serverExited(Place& place, const std::string& text);
     void observe(const std::vector<serve::Observation>& observations);
 
-    // Checks go to `server`, which a recovery has just started; `told` hears when it became good and whenever it is bad.
+    // Checks go to `server`, which a recovery has just started; `told` hears when it became good
+    // and whenever it is bad.
     void watchReplacement(Place& place, const conf::Server& server, OnReplacement told);
     // Back to the server that fills the place, if any.
     void stopWatching(Place& place);

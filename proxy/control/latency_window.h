@@ -9,8 +9,8 @@
 
 namespace regrow::control {
 
-// Percentiles of the last minute, from histograms that only grow: what was counted since the oldest of a few samples.
-// Control loop only.
+// Percentiles of the last minute, from histograms that only grow: what was counted since the oldest
+// of a few samples. Control loop only.
 class LatencyWindow {
   public:
     static constexpr size_t kSamples = 12;  // one every 5 s

@@ -14,18 +14,26 @@ using recovery::Command;
 recovery::RestoreFailed restoreFailure(const Error& error) {
     using Kind = recovery::RestoreFailed::Kind;
     Kind kind = Kind::other;
-    if (error.code == Code::corrupt) kind = Kind::bad_chunk;
-    else if (error.code == Code::no_space) kind = Kind::no_space;
-    else if (error.source == Source::repository) kind = Kind::repository_down;
-    else if (error.source == Source::disk && !error.retryable) kind = Kind::spare_lost;
+    if (error.code == Code::corrupt)
+        kind = Kind::bad_chunk;
+    else if (error.code == Code::no_space)
+        kind = Kind::no_space;
+    else if (error.source == Source::repository)
+        kind = Kind::repository_down;
+    else if (error.source == Source::disk && !error.retryable)
+        kind = Kind::spare_lost;
     return {kind, error.message};
 }
 
 }  // namespace
 
-void RecoveryActions::answer(const Ask& ask, recovery::EventBody body) { p_.driver.handle(ask.key, std::move(body), ask.step); }
+void RecoveryActions::answer(const Ask& ask, recovery::EventBody body) {
+    p_.driver.handle(ask.key, std::move(body), ask.step);
+}
 
-void RecoveryActions::keep(const Ask& ask, recovery::Handle handle) { running_[ask.key][ask.step] = std::move(handle); }
+void RecoveryActions::keep(const Ask& ask, recovery::Handle handle) {
+    running_[ask.key][ask.step] = std::move(handle);
+}
 
 const conf::Server* RecoveryActions::server(const Place& place, const std::string& name) const {
     return p_.registry.poolOf(place).server(name);
@@ -75,50 +83,74 @@ void RecoveryActions::execute(Place& place, const Command& command) {
 void RecoveryActions::restartInPlace(Place& place, const Command& command) {
     const Ask ask{place.key, command.step};
     const auto* const old = server(place, command.old_server);
-    const auto failed = [this, ask](recovery::RestartInPlaceResult::Outcome outcome, const std::string& text) {
+    const auto failed = [this, ask](recovery::RestartInPlaceResult::Outcome outcome,
+                                    const std::string& text) {
         answer(ask, recovery::RestartInPlaceResult{outcome, text});
     };
-    if (!old) return failed(recovery::RestartInPlaceResult::Outcome::failed, "the configuration has no server " + command.old_server);
-    p_.servers.supervisor().kill(p_.registry.spec(place.key.pool, *old), [this, ask, failed, name = old->name](Result<std::string> gone) {
-        Place* const found = placeOf(ask);
-        if (!found) return;
-        if (!gone) return failed(recovery::RestartInPlaceResult::Outcome::failed, gone.error().message);
-        const auto& pool = p_.registry.poolOf(*found);
-        const auto* const again = pool.server(name);
-        if (!pool.conf.backup.on || !again) return startAgain(ask, name);
-        keep(ask, p_.steps.untouched({p_.backups.refOf(pool), found->name(), again->data, found->exited_at.value_or(Wall::now())},
-                                     [this, ask, failed, name](Result<recovery::UntouchedResult> result) {
-                                         if (result && result->untouched) return startAgain(ask, name);
-                                         const std::string why = !result ? result.error().message
-                                                                 : result->reasons.empty() ? "its data is not as it was"
-                                                                                           : result->reasons.front();
-                                         failed(recovery::RestartInPlaceResult::Outcome::touched, why);
-                                     }));
-    });
+    if (!old)
+        return failed(recovery::RestartInPlaceResult::Outcome::failed,
+                      "the configuration has no server " + command.old_server);
+    p_.servers.supervisor().kill(
+        p_.registry.spec(place.key.pool, *old),
+        [this, ask, failed, name = old->name](Result<std::string> gone) {
+            Place* const found = placeOf(ask);
+            if (!found) return;
+            if (!gone)
+                return failed(recovery::RestartInPlaceResult::Outcome::failed,
+                              gone.error().message);
+            const auto& pool = p_.registry.poolOf(*found);
+            const auto* const again = pool.server(name);
+            if (!pool.conf.backup.on || !again) return startAgain(ask, name);
+            keep(ask, p_.steps.untouched(
+                          {p_.backups.refOf(pool), found->name(), again->data,
+                           found->exited_at.value_or(Wall::now())},
+                          [this, ask, failed, name](Result<recovery::UntouchedResult> result) {
+                              if (result && result->untouched) return startAgain(ask, name);
+                              const std::string why = !result ? result.error().message
+                                                      : result->reasons.empty()
+                                                          ? "its data is not as it was"
+                                                          : result->reasons.front();
+                              failed(recovery::RestartInPlaceResult::Outcome::touched, why);
+                          }));
+        });
 }
 
 void RecoveryActions::startAgain(const Ask& ask, const std::string& name) {
     using Outcome = recovery::RestartInPlaceResult::Outcome;
     Place* const place = placeOf(ask);
     const auto* const again = place ? server(*place, name) : nullptr;
-    if (!again) return answer(ask, recovery::RestartInPlaceResult{Outcome::failed, "no such server"});
+    if (!again)
+        return answer(ask, recovery::RestartInPlaceResult{Outcome::failed, "no such server"});
     p_.health.serverStarting(*place);
-    p_.servers.start(ask.key.pool, *again, p_.registry.assignment(*place).epoch, [this, ask](Result<ProcessId> started) {
-        if (started) answer(ask, recovery::RestartInPlaceResult{Outcome::started, "started again with its data untouched"});
-        else answer(ask, recovery::RestartInPlaceResult{Outcome::failed, started.error().message});
-    });
+    p_.servers.start(
+        ask.key.pool, *again, p_.registry.assignment(*place).epoch,
+        [this, ask](Result<ProcessId> started) {
+            if (started)
+                answer(ask, recovery::RestartInPlaceResult{
+                                Outcome::started, "started again with its data untouched"});
+            else
+                answer(ask,
+                       recovery::RestartInPlaceResult{Outcome::failed, started.error().message});
+        });
 }
 
 void RecoveryActions::listSnapshots(Place& place, const Command& command) {
     const Ask ask{place.key, command.step};
     const auto& pool = p_.registry.poolOf(place);
     if (!pool.conf.backup.on) return answer(ask, recovery::SnapshotsListed{});
-    keep(ask, p_.backups.list(place, [this, ask](Result<std::vector<recovery::SnapshotInfo>> listed) {
-        if (!listed) return answer(ask, recovery::RepositoryDown{listed.error().message});
-        recovery::SnapshotsListed event;
-        for (const auto& snapshot : *listed) event.snapshots.push_back(refOf(snapshot));
-        answer(ask, std::move(event));
-    }));
+    keep(ask,
+         p_.backups.list(place, [this, ask](Result<std::vector<recovery::SnapshotInfo>> listed) {
+             if (!listed) return answer(ask, recovery::RepositoryDown{listed.error().message});
+             recovery::SnapshotsListed event;
+             for (const auto& snapshot : *listed) event.snapshots.push_back(refOf(snapshot));
+             // Later captures that found nothing to write say that the newest one still stood for
+             // the data then.
+             if (const Place* const found = placeOf(ask);
+                 found && found->last_captured && !event.snapshots.empty())
+                 event.snapshots.back().captured =
+                     std::max(event.snapshots.back().captured, *found->last_captured);
+             answer(ask, std::move(event));
+         }));
 }
 
 // It became durable in the record of the transition that gave this command.
@@ -130,40 +162,54 @@ void RecoveryActions::persistEpoch(Place& place, const Command& command) {
 
 void RecoveryActions::publishFenced(Place& place, const Command& command) {
     place.fenced = true;
-    p_.views.publishNow([this, ask = Ask{place.key, command.step}] { answer(ask, recovery::WorkersAcknowledged{}); });
+    p_.views.publishNow([this, ask = Ask{place.key, command.step}] {
+        answer(ask, recovery::WorkersAcknowledged{});
+    });
 }
 
 void RecoveryActions::stopOld(Place& place, const Command& command) {
     const Ask ask{place.key, command.step};
     const auto* const old = server(place, command.old_server);
-    if (!old) return answer(ask, recovery::ProcessesGone{false, "the configuration no longer has " + command.old_server});
+    if (!old)
+        return answer(ask, recovery::ProcessesGone{
+                               false, "the configuration no longer has " + command.old_server});
     recovery::FenceRequest request{.server = p_.registry.spec(place.key.pool, *old),
                                    .hook = p_.registry.poolOf(place).conf.recovery.fence,
                                    .context = hookContext(place, command)};
     if (command.timeout > Duration{}) request.deadline = command.timeout;
     request.context.server = place.key.pool + "/" + command.old_server;
     const bool intact = place.recovery && !place.recovery->data_gone && !old->data.empty();
-    keep(ask, recovery::fence(p_.loop, p_.servers.supervisor(), std::move(request), [this, ask, intact](recovery::FenceOutcome outcome) {
-        Place* const found = placeOf(ask);
-        if (found && !found->exited_at) found->exited_at = Wall::now();
-        if (outcome.fenced) answer(ask, recovery::ProcessesGone{intact, outcome.detail});  // rescue looks at the data itself
-        else answer(ask, recovery::FenceFailed{outcome.detail});
-    }));
+    keep(ask, recovery::fence(
+                  p_.loop, p_.servers.supervisor(), std::move(request),
+                  [this, ask, intact](const recovery::FenceOutcome& outcome) {
+                      Place* const found = placeOf(ask);
+                      if (found && !found->exited_at) found->exited_at = Wall::now();
+                      if (outcome.fenced)
+                          answer(ask,
+                                 recovery::ProcessesGone{
+                                     intact, outcome.detail});  // rescue looks at the data itself
+                      else
+                          answer(ask, recovery::FenceFailed{outcome.detail});
+                  }));
 }
 
 void RecoveryActions::rescue(Place& place, const Command& command) {
     const Ask ask{place.key, command.step};
     const auto& pool = p_.registry.poolOf(place);
     const auto* const old = server(place, command.old_server);
-    if (!old || !pool.conf.backup.on) return answer(ask, recovery::RescueFailed{"there is no repository to rescue into"});
+    if (!old || !pool.conf.backup.on)
+        return answer(ask, recovery::RescueFailed{"there is no repository to rescue into"});
     if (p_.servers.supervisor().running(place.key.pool + "/" + old->name))
         return answer(ask, recovery::RescueFailed{"a process of " + old->name + " still runs"});
-    keep(ask, p_.steps.untouched({p_.backups.refOf(pool), place.name(), old->data, place.exited_at.value_or(Wall::now())},
+    keep(ask, p_.steps.untouched({p_.backups.refOf(pool), place.name(), old->data,
+                                  place.exited_at.value_or(Wall::now())},
                                  [this, ask, command](Result<recovery::UntouchedResult> result) {
-                                     if (result && result->untouched) return captureRescue(ask, command);
+                                     if (result && result->untouched)
+                                         return captureRescue(ask, command);
                                      const std::string why = !result ? result.error().message
-                                                             : result->reasons.empty() ? "its data is not as it was"
-                                                                                       : result->reasons.front();
+                                                             : result->reasons.empty()
+                                                                 ? "its data is not as it was"
+                                                                 : result->reasons.front();
                                      answer(ask, recovery::RescueFailed{why});
                                  }));
 }
@@ -172,98 +218,137 @@ void RecoveryActions::captureRescue(const Ask& ask, const Command& command) {
     Place* const place = placeOf(ask);
     const auto* const old = place ? server(*place, command.old_server) : nullptr;
     if (!old || !place->recovery) return;
-    auto progress = [this, ask](const recovery::Progress& made) { answer(ask, recovery::RescueProgress{made.done_bytes}); };
-    keep(ask, p_.backups.capture(*place, *old, place->recovery->old_epoch, p_.registry.assignment(*place).lineage, true, progress,
-                                 [this, ask](Result<recovery::SnapshotInfo> taken) {
-                                     if (!taken) return answer(ask, recovery::RescueFailed{taken.error().message});
-                                     auto ref = refOf(*taken);
-                                     ref.rescue = true;  // also when nothing had changed: the newest one is the dead disk
-                                     answer(ask, recovery::RescueDone{ref});
-                                 }));
+    auto progress = [this, ask](const recovery::Progress& made) {
+        answer(ask, recovery::RescueProgress{made.done_bytes});
+    };
+    keep(ask, p_.backups.capture(
+                  *place, *old, place->recovery->old_epoch, p_.registry.assignment(*place).lineage,
+                  true, progress, [this, ask](Result<recovery::SnapshotInfo> taken) {
+                      if (!taken) return answer(ask, recovery::RescueFailed{taken.error().message});
+                      auto ref = refOf(*taken);
+                      ref.rescue =
+                          true;  // also when nothing had changed: the newest one is the dead disk
+                      answer(ask, recovery::RescueDone{ref});
+                  }));
 }
 
 void RecoveryActions::claimSpare(Place& place, const Command& command) {
     const Ask ask{place.key, command.step};
     const auto& pool = p_.registry.poolOf(place);
     std::vector<std::string> free;
+    free.reserve(pool.servers.size());
     for (const auto& spare : pool.conf.spares) free.push_back(spare.name);
     for (const auto& [name, other] : pool.servers)
         if (!pool.isSpare(name)) free.push_back(name);
     std::erase_if(free, [&](const std::string& name) {
         const auto record = p_.registry.serverRecord(pool, name);
-        const bool ours = record.state == recovery::ServerState::claimed && record.claimed_by == command.recovery;
+        const bool ours =
+            record.state == recovery::ServerState::claimed && record.claimed_by == command.recovery;
         return record.state != recovery::ServerState::free && !ours;
     });
     inspectSpare(ask, std::move(free), "");
 }
 
 // One after the other until one may be written to: absent, empty, or a copy of this very backend.
-void RecoveryActions::inspectSpare(const Ask& ask, std::vector<std::string> candidates, std::string refusals) {
+void RecoveryActions::inspectSpare(const Ask& ask, std::vector<std::string> candidates,
+                                   std::string refusals) {
     Place* const place = placeOf(ask);
     if (!place) return;
     if (candidates.empty())
-        return answer(ask, recovery::NoSpare{refusals.empty() ? "no spare of pool " + ask.key.pool + " is free" : refusals});
+        return answer(ask, recovery::NoSpare{refusals.empty()
+                                                 ? "no spare of pool " + ask.key.pool + " is free"
+                                                 : refusals});
     const std::string name = candidates.front();
     candidates.erase(candidates.begin());
     const auto* const spare = server(*place, name);
     if (!spare || spare->data.empty()) return answer(ask, recovery::SpareClaimed{name});
-    keep(ask, p_.steps.inspect({spare->data, place->name()},
-                               [this, ask, name, candidates = std::move(candidates),
-                                refusals = std::move(refusals)](Result<recovery::InspectResult> seen) mutable {
-                                   if (seen && seen->usable) return answer(ask, recovery::SpareClaimed{name});
-                                   if (!refusals.empty()) refusals += "; ";
-                                   refusals += "spare " + name + ": " + (seen ? seen->reason : seen.error().message);
-                                   inspectSpare(ask, std::move(candidates), std::move(refusals));
-                               }));
+    keep(ask, p_.steps.inspect(
+                  {spare->data, place->name()},
+                  [this, ask, name, candidates = std::move(candidates),
+                   refusals = std::move(refusals)](Result<recovery::InspectResult> seen) mutable {
+                      if (seen && seen->usable) return answer(ask, recovery::SpareClaimed{name});
+                      if (!refusals.empty()) refusals += "; ";
+                      refusals +=
+                          "spare " + name + ": " + (seen ? seen->reason : seen.error().message);
+                      inspectSpare(ask, std::move(candidates), std::move(refusals));
+                  }));
 }
 
 void RecoveryActions::pin(Place& place, const Command& command) {
     const Ask ask{place.key, command.step};
-    keep(ask, p_.steps.pin({p_.backups.refOf(p_.registry.poolOf(place)), place.name(), command.snapshot->id, command.recovery},
+    keep(ask, p_.steps.pin({p_.backups.refOf(p_.registry.poolOf(place)), place.name(),
+                            command.snapshot->id, command.recovery},
                            [this, ask](Result<> pinned) {
-                               if (pinned) answer(ask, recovery::SnapshotPinned{});
-                               else answer(ask, recovery::PinFailed{pinned.error().message});
+                               if (pinned)
+                                   answer(ask, recovery::SnapshotPinned{});
+                               else
+                                   answer(ask, recovery::PinFailed{pinned.error().message});
                            }));
 }
 
 void RecoveryActions::restore(Place& place, const Command& command) {
     const Ask ask{place.key, command.step};
     const auto* const spare = server(place, command.spare);
-    if (!spare) return answer(ask, recovery::RestoreFailed{recovery::RestoreFailed::Kind::spare_lost, "the configuration no longer has it"});
-    recovery::RestoreRequest request{p_.backups.refOf(p_.registry.poolOf(place)), place.name(), command.snapshot->id,
-                                     recovery::stagingPath(spare->data, command.recovery), command.recovery};
-    keep(ask, p_.steps.restore(request,
-                               [this, ask](const recovery::Progress& progress) {
-                                   answer(ask, recovery::RestoreProgress{progress.done_bytes, progress.total_bytes});
-                               },
-                               [this, ask](Result<recovery::RestoreResult> restored) {
-                                   if (restored) answer(ask, recovery::RestoreDone{restored->restored_bytes});
-                                   else answer(ask, restoreFailure(restored.error()));
-                               }));
+    if (!spare)
+        return answer(ask, recovery::RestoreFailed{recovery::RestoreFailed::Kind::spare_lost,
+                                                   "the configuration no longer has it"});
+    recovery::RestoreRequest request{
+        p_.backups.refOf(p_.registry.poolOf(place)), place.name(), command.snapshot->id,
+        recovery::stagingPath(spare->data, command.recovery), command.recovery};
+    keep(ask, p_.steps.restore(
+                  request,
+                  [this, ask](const recovery::Progress& progress) {
+                      answer(ask,
+                             recovery::RestoreProgress{progress.done_bytes, progress.total_bytes});
+                  },
+                  [this, ask](Result<recovery::RestoreResult> restored) {
+                      if (restored)
+                          answer(ask, recovery::RestoreDone{restored->restored_bytes});
+                      else
+                          answer(ask, restoreFailure(restored.error()));
+                  }));
 }
 
 void RecoveryActions::verifyTree(Place& place, const Command& command) {
     const Ask ask{place.key, command.step};
     const auto* const spare = server(place, command.spare);
-    if (!spare) return answer(ask, recovery::VerifyFailed{"the configuration no longer has " + command.spare});
-    recovery::VerifyTreeRequest request{p_.backups.refOf(p_.registry.poolOf(place)), place.name(), command.snapshot->id,
+    if (!spare)
+        return answer(ask,
+                      recovery::VerifyFailed{"the configuration no longer has " + command.spare});
+    recovery::VerifyTreeRequest request{p_.backups.refOf(p_.registry.poolOf(place)), place.name(),
+                                        command.snapshot->id,
                                         recovery::stagingPath(spare->data, command.recovery)};
-    keep(ask, p_.steps.verifyTree(request, [](const recovery::Progress&) {}, [this, ask](Result<recovery::VerifyTreeResult> verified) {
-        if (verified) answer(ask, recovery::TreeVerified{verified->digest});
-        else answer(ask, recovery::VerifyFailed{verified.error().message});
-    }));
+    keep(ask, p_.steps.verifyTree(
+                  request, [](const recovery::Progress&) {},
+                  [this, ask](Result<recovery::VerifyTreeResult> verified) {
+                      if (verified)
+                          answer(ask, recovery::TreeVerified{verified->digest});
+                      else
+                          answer(ask, recovery::VerifyFailed{verified.error().message});
+                  }));
 }
 
 void RecoveryActions::activate(Place& place, const Command& command) {
     const Ask ask{place.key, command.step};
     const auto* const spare = server(place, command.spare);
-    if (!spare) return answer(ask, recovery::ActivateFailed{"the configuration no longer has " + command.spare});
-    recovery::ActivateRequest request{recovery::stagingPath(spare->data, command.recovery), spare->data, command.recovery,
-                                      command.epoch, place.name(), command.lineage, command.snapshot->id};
-    keep(ask, p_.steps.activate(request, [](const recovery::Progress&) {}, [this, ask](Result<recovery::ActivateResult> activated) {
-        if (activated) answer(ask, recovery::Activated{});
-        else answer(ask, recovery::ActivateFailed{activated.error().message});
-    }));
+    if (!spare)
+        return answer(ask,
+                      recovery::ActivateFailed{"the configuration no longer has " + command.spare});
+    recovery::ActivateRequest request{recovery::stagingPath(spare->data, command.recovery),
+                                      spare->data,
+                                      command.recovery,
+                                      command.epoch,
+                                      place.name(),
+                                      command.lineage,
+                                      command.snapshot->id};
+    keep(ask, p_.steps.activate(
+                  request, [](const recovery::Progress&) {},
+                  [this, ask](Result<recovery::ActivateResult> activated) {
+                      if (activated)
+                          answer(ask, recovery::Activated{});
+                      else
+                          answer(ask, recovery::ActivateFailed{activated.error().message});
+                  }));
 }
 
 }  // namespace regrow::control

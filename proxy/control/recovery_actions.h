@@ -16,9 +16,10 @@
 
 namespace regrow::control {
 
-// The hands of the recovery driver on this host: does what a command says and answers with an event. Each action is
-// idempotent by (recovery, epoch, step), because after a crash it is given again. What runs for a recovery is kept here
-// and ends with abort_step or the recovery. Control loop only.
+// The hands of the recovery driver on this host: does what a command says and answers with an
+// event. Each action is idempotent by (recovery, epoch, step), because after a crash it is given
+// again. What runs for a recovery is kept here and ends with abort_step or the recovery. Control
+// loop only.
 class RecoveryActions {
   public:
     struct Parts {
@@ -59,7 +60,8 @@ class RecoveryActions {
     void pin(Place& place, const recovery::Command& command);
     void restore(Place& place, const recovery::Command& command);
     void verifyTree(Place& place, const recovery::Command& command);
-    void runHook(Place& place, const recovery::Command& command, const std::string& step, const std::optional<conf::Hook>& hook);
+    void runHook(Place& place, const recovery::Command& command, const std::string& step,
+                 const std::optional<conf::Hook>& hook);
     void activate(Place& place, const recovery::Command& command);
     void startService(Place& place, const recovery::Command& command);
     void startReady(const Ask& ask, const recovery::Command& command);
@@ -70,7 +72,9 @@ class RecoveryActions {
     void waitReleased(const Ask& ask);
     void ramp(Place& place, const recovery::Command& command);
     void takeFirstSnapshot(Place& place, const recovery::Command& command);
-    void afterwards(Place& place, const recovery::Command& command);  // after hook and notify: nobody waits for them
+    void afterwards(
+        Place& place,
+        const recovery::Command& command);  // after hook and notify: nobody waits for them
     void end(Place& place);
 
     const conf::Server* server(const Place& place, const std::string& name) const;

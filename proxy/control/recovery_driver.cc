@@ -14,7 +14,8 @@ using recovery::State;
 
 // What may begin a recovery; any other event without one is a late answer.
 bool begins(const recovery::EventBody& body) {
-    return std::holds_alternative<recovery::BackendDied>(body) || std::holds_alternative<recovery::Requested>(body);
+    return std::holds_alternative<recovery::BackendDied>(body) ||
+           std::holds_alternative<recovery::Requested>(body);
 }
 
 std::string newRecoveryId(WallTime now) {
@@ -26,27 +27,36 @@ std::string newRecoveryId(WallTime now) {
 recovery::Known spareKnown(const Registry& registry, const PoolState& pool, const Place& place) {
     if (place.recovery && !place.recovery->spare.empty()) return recovery::Known::yes;
     for (const auto& spare : pool.conf.spares)
-        if (registry.serverRecord(pool, spare.name).state == recovery::ServerState::free) return recovery::Known::yes;
+        if (registry.serverRecord(pool, spare.name).state == recovery::ServerState::free)
+            return recovery::Known::yes;
     // A server that was released after quarantine is a spare as well.
     for (const auto& [name, server] : pool.servers)
-        if (!pool.isSpare(name) && registry.serverRecord(pool, name).state == recovery::ServerState::free) return recovery::Known::yes;
+        if (!pool.isSpare(name) &&
+            registry.serverRecord(pool, name).state == recovery::ServerState::free)
+            return recovery::Known::yes;
     return recovery::Known::no;
 }
 
-// A recovery that ends leaves no spare claimed by nobody: what it did not write to is free again, the rest is dirty.
-std::vector<std::pair<std::string, recovery::ServerRecord>> stillClaimed(const Registry& registry, const PoolState& pool,
-                                                                         const recovery::RecoveryState& state) {
+// A recovery that ends leaves no spare claimed by nobody: what it did not write to is free again,
+// the rest is dirty.
+std::vector<std::pair<std::string, recovery::ServerRecord>> stillClaimed(
+    const Registry& registry, const PoolState& pool, const recovery::RecoveryState& state) {
     std::vector<std::pair<std::string, recovery::ServerRecord>> changed;
     for (const auto& [name, server] : pool.servers) {
         const auto record = registry.serverRecord(pool, name);
-        if (record.state != recovery::ServerState::claimed || record.claimed_by != state.id) continue;
-        const auto what = state.spare_written ? recovery::ServerChange::soil : recovery::ServerChange::give_back;
-        if (const auto after = recovery::change(record, what, state.id, "left by recovery " + state.id)) changed.emplace_back(name, *after);
+        if (record.state != recovery::ServerState::claimed || record.claimed_by != state.id)
+            continue;
+        const auto what =
+            state.spare_written ? recovery::ServerChange::soil : recovery::ServerChange::give_back;
+        if (const auto after =
+                recovery::change(record, what, state.id, "left by recovery " + state.id))
+            changed.emplace_back(name, *after);
     }
     return changed;
 }
 
-// A death that begins a recovery may begin the hold-down as well; it must be seen in this very step, which may pass the gate.
+// A death that begins a recovery may begin the hold-down as well; it must be seen in this very
+// step, which may pass the gate.
 std::optional<Instant> heldDownUntil(recovery::FlapHistory flap, bool begins, Instant now) {
     if (begins) flap.died({}, now);
     return flap.heldUntil(now);
@@ -71,28 +81,34 @@ recovery::Context RecoveryDriver::contextOf(const Place& place) {
     const auto budget = saved.budgets.find(place.key.pool);
     const auto* const filling = registry_.filling(place);
     recovery::Context context;
-    context.policy = recovery::policyFor(pool.conf, filling ? filling->service : place.conf.server.service);
+    context.policy =
+        recovery::policyFor(pool.conf, filling ? filling->service : place.conf.server.service);
     context.paused = saved.paused;
     context.maintenance = registry_.flags(place).maintenance;
     context.panic = pool.panic.stops(place.key.backend, {}, now);
-    context.budget_left = budget == saved.budgets.end() ||
-                          budget->second.left(pool.conf.recovery.budget_count, pool.conf.recovery.budget_per, now);
+    context.budget_left =
+        budget == saved.budgets.end() ||
+        budget->second.left(pool.conf.recovery.budget_count, pool.conf.recovery.budget_per, now);
     const int limit = filling ? filling->service.restart : 0;
-    context.restart_allowed = flap == saved.flaps.end() ? limit > 0 : flap->second.restartAllowed({}, limit, now);
+    context.restart_allowed =
+        flap == saved.flaps.end() ? limit > 0 : flap->second.restartAllowed({}, limit, now);
     context.unstable = flap != saved.flaps.end() && flap->second.unstable({}, now);
-    if (flap != saved.flaps.end()) context.flapping_until = heldDownUntil(flap->second, !place.recovery, now);
+    if (flap != saved.flaps.end())
+        context.flapping_until = heldDownUntil(flap->second, !place.recovery, now);
     context.no_traffic = place.health.traffic_no_answers == 0;
     context.spare = spareKnown(registry_, pool, place);
     if (context.policy.has_data)
-        context.proven_snapshot = std::ranges::any_of(place.snapshots, [](const auto& s) { return s.proven; })
-                                      ? recovery::Known::yes
-                                      : recovery::Known::unknown;
+        context.proven_snapshot =
+            std::ranges::any_of(place.snapshots, [](const auto& s) { return s.proven; })
+                ? recovery::Known::yes
+                : recovery::Known::unknown;
     context.epoch_floor = epochFloor(registry_, place);
     context.wall = Wall::now();
     return context;
 }
 
-void RecoveryDriver::handle(const recovery::BackendKey& key, recovery::EventBody body, uint32_t step) {
+void RecoveryDriver::handle(const recovery::BackendKey& key, recovery::EventBody body,
+                            uint32_t step) {
     waiting_.push_back({key, std::move(body), step});
     if (!handling_) drain();
 }
@@ -107,12 +123,13 @@ void RecoveryDriver::drain() {
     handling_ = false;
 }
 
-std::optional<recovery::RecoveryState> RecoveryDriver::stateFor(Place& place, const recovery::EventBody& body) {
+std::optional<recovery::RecoveryState> RecoveryDriver::stateFor(Place& place,
+                                                                const recovery::EventBody& body) {
     if (place.recovery) return place.recovery;
     if (!begins(body)) return std::nullopt;
     const auto assignment = registry_.assignment(place);
-    return recovery::begin(newRecoveryId(Wall::now()), place.key.pool, place.key.backend, assignment.server,
-                           assignment.epoch, loop_.now());
+    return recovery::begin(newRecoveryId(Wall::now()), place.key.pool, place.key.backend,
+                           assignment.server, assignment.epoch, loop_.now());
 }
 
 void RecoveryDriver::handleOne(const Waiting& event) {
@@ -120,26 +137,34 @@ void RecoveryDriver::handleOne(const Waiting& event) {
     if (!place) return;
     const auto before = stateFor(*place, event.body);
     if (!before) return;
-    const auto result = recovery::step(*before, {event.body, event.step}, contextOf(*place), loop_.now());
+    const auto result =
+        recovery::step(*before, {event.body, event.step}, contextOf(*place), loop_.now());
     if (result.must_journal && !makeDurable(*place, *before, result)) {
-        timers_[event.key] = Timer(loop_, [this, key = event.key] { handle(key, recovery::Tick{}); });
+        timers_[event.key] =
+            Timer(loop_, [this, key = event.key] { handle(key, recovery::Tick{}); });
         timers_[event.key].after(std::chrono::seconds(1));
         return;
     }
-    const bool begun = !place->recovery && result.state.state == State::steady && result.commands.empty();
+    const bool begun =
+        !place->recovery && result.state.state == State::steady && result.commands.empty();
     if (begun) return;  // nothing came of it
     place->recovery = result.state;
     afterStep(*place, *before, result);
 }
 
-bool RecoveryDriver::makeDurable(Place& place, const recovery::RecoveryState& before, const recovery::StepResult& result) {
-    const auto written = registry_.journal().transition(transitionOf(registry_, place, before, result, loop_.now()));
+bool RecoveryDriver::makeDurable(Place& place, const recovery::RecoveryState& before,
+                                 const recovery::StepResult& result) {
+    const auto written =
+        registry_.journal().transition(transitionOf(registry_, place, before, result, loop_.now()));
     if (written) return true;
-    log::error("recovery " + place.name(), "{}; the recovery stands still until the journal can be written", written.error().message);
+    log::error("recovery " + place.name(),
+               "{}; the recovery stands still until the journal can be written",
+               written.error().message);
     return false;
 }
 
-void RecoveryDriver::afterStep(Place& place, const recovery::RecoveryState& before, const recovery::StepResult& result) {
+void RecoveryDriver::afterStep(Place& place, const recovery::RecoveryState& before,
+                               const recovery::StepResult& result) {
     const auto key = place.key;
     tell(place, result.state, result.note);
     if (before.state != State::protect && result.state.state == State::protect)
@@ -167,27 +192,33 @@ void RecoveryDriver::finish(Place& place) {
     if (saved != registry_.journal().saved().flaps.end()) flap = saved->second;
     if (result == "done") flap.recoveredAt(loop_.now());
     if (result == "recovered") flap.returnedHealthy(loop_.now());
-    const auto ended = registry_.journal().endRecovery(place.key, recovery::pastRecovery(state, loop_.now()),
-                                                       stillClaimed(registry_, registry_.poolOf(place), state), flap);
-    if (!ended) log::error("recovery " + place.name(), "its end could not be journalled: {}", ended.error().message);
+    const auto ended = registry_.journal().endRecovery(
+        place.key, recovery::pastRecovery(state, loop_.now()),
+        stillClaimed(registry_, registry_.poolOf(place), state), flap);
+    if (!ended)
+        log::error("recovery " + place.name(), "its end could not be journalled: {}",
+                   ended.error().message);
     if (result == "failed" || result == "cancelled") {
         auto flags = registry_.flags(place);
         flags.gave_up = true;
         if (const auto written = registry_.journal().flag(place.key, flags); !written)
             log::error("recovery " + place.name(), "{}", written.error().message);
     }
-    if (state.state != State::done) registry_.poolOf(place).panic.recoveryEnded(place.key.backend, false);
+    if (state.state != State::done)
+        registry_.poolOf(place).panic.recoveryEnded(place.key.backend, false);
     place.recovery.reset();
     gateChanged();
 }
 
-void RecoveryDriver::tell(const Place& place, const recovery::RecoveryState& state, const std::string& note) {
+void RecoveryDriver::tell(const Place& place, const recovery::RecoveryState& state,
+                          const std::string& note) {
     if (note.empty()) return;
-    std::vector<std::pair<std::string, std::string>> details{{"recovery", state.id},
-                                                             {"state", std::string(recovery::name(state.state))}};
+    std::vector<std::pair<std::string, std::string>> details{
+        {"recovery", state.id}, {"state", std::string(recovery::name(state.state))}};
     if (!state.spare.empty()) details.emplace_back("spare", state.spare);
     if (state.snapshot) details.emplace_back("snapshot", state.snapshot->id);
-    if (state.state == State::held) details.emplace_back("held", std::string(recovery::name(state.held)));
+    if (state.state == State::held)
+        details.emplace_back("held", std::string(recovery::name(state.held)));
     for (const auto& evidence : state.evidence) details.emplace_back("evidence", evidence);
     events_.add(place.key.pool, place.key.backend, "recovery", note, std::move(details));
 }
@@ -212,7 +243,9 @@ void RecoveryDriver::load() {
             place->recovery = state;
             place->fenced = recovery::fenced(state);
         } else {
-            log::warn("recovery " + key.pool + "/" + key.backend, "recovery {} belongs to a backend the configuration no longer has; it rests", state.id);
+            log::warn("recovery " + key.pool + "/" + key.backend,
+                      "recovery {} belongs to a backend the configuration no longer has; it rests",
+                      state.id);
         }
     }
 }
@@ -223,7 +256,8 @@ void RecoveryDriver::resumeAll() {
             if (!place->recovery) continue;
             const auto before = *place->recovery;
             events_.add(place->key.pool, place->key.backend, "recovery",
-                        "carrying on with recovery " + before.id + " in state " + std::string(recovery::name(before.state)));
+                        "carrying on with recovery " + before.id + " in state " +
+                            std::string(recovery::name(before.state)));
             const auto result = recovery::resume(before, contextOf(*place), loop_.now());
             if (result.must_journal && !makeDurable(*place, before, result)) continue;
             place->recovery = result.state;
@@ -235,7 +269,8 @@ void RecoveryDriver::died(Place& place, recovery::BackendDied death) {
     auto& pool = registry_.poolOf(place);
     pool.panic.died(place.key.backend, pool.places.size(), {}, loop_.now());
     // One that was given up by a person or after every attempt failed is not begun again by itself.
-    if (pool.recovers() && (place.recovery || !registry_.flags(place).gave_up)) handle(place.key, std::move(death));
+    if (pool.recovers() && (place.recovery || !registry_.flags(place).gave_up))
+        handle(place.key, std::move(death));
 }
 
 void RecoveryDriver::returned(Place& place) {

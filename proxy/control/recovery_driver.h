@@ -12,27 +12,31 @@
 
 namespace regrow::control {
 
-// Runs the recovery machine (proxy/recovery/machine.h) for every place: brings events in, makes each transition durable,
-// then has its commands executed. Knows nothing of how a command is done.
+// Runs the recovery machine (proxy/recovery/machine.h) for every place: brings events in, makes
+// each transition durable, then has its commands executed. Knows nothing of how a command is done.
 //
 //     handle(event): step() → journal.transition() → execute(commands) → … → handle(answer)
 //
-// Nothing is executed that was not journalled first; when the journal cannot be written the old state stays and the
-// event is lost on purpose: evidence comes again, and answers are asked for again by resume(). Control loop only.
+// Nothing is executed that was not journalled first; when the journal cannot be written the old
+// state stays and the event is lost on purpose: evidence comes again, and answers are asked for
+// again by resume(). Control loop only.
 class RecoveryDriver {
   public:
     using Execute = std::function<void(Place&, const recovery::Command&)>;
 
     RecoveryDriver(EventLoop& loop, Registry& registry, EventLog& events);
-    // Who executes commands. Set once, before the first event (it is constructed with a reference to this).
+    // Who executes commands. Set once, before the first event (it is constructed with a reference
+    // to this).
     void onCommand(Execute execute) { execute_ = std::move(execute); }
 
-    // An event for the place's recovery; one that reports a death, or an operator's request, begins one. `step`: of the
-    // command it answers, or 0. Never re-enters: an event that arrives while another is handled waits for it.
+    // An event for the place's recovery; one that reports a death, or an operator's request, begins
+    // one. `step`: of the command it answers, or 0. Never re-enters: an event that arrives while
+    // another is handled waits for it.
     void handle(const recovery::BackendKey& key, recovery::EventBody body, uint32_t step = 0);
     // Something every gate looks at may have changed.
     void gateChanged();
-    // After a restart: the places know their recoveries (load), then the commands that were under way are given again.
+    // After a restart: the places know their recoveries (load), then the commands that were under
+    // way are given again.
     void load();
     void resumeAll();
     // Death as health reports it; also feeds panic.
@@ -51,8 +55,10 @@ class RecoveryDriver {
     void drain();
     void handleOne(const Waiting& event);
     std::optional<recovery::RecoveryState> stateFor(Place& place, const recovery::EventBody& body);
-    bool makeDurable(Place& place, const recovery::RecoveryState& before, const recovery::StepResult& result);
-    void afterStep(Place& place, const recovery::RecoveryState& before, const recovery::StepResult& result);
+    bool makeDurable(Place& place, const recovery::RecoveryState& before,
+                     const recovery::StepResult& result);
+    void afterStep(Place& place, const recovery::RecoveryState& before,
+                   const recovery::StepResult& result);
     bool executeAll(Place& place, const std::vector<recovery::Command>& commands);
     void finish(Place& place);
     void tell(const Place& place, const recovery::RecoveryState& state, const std::string& note);
@@ -67,8 +73,10 @@ class RecoveryDriver {
     std::map<recovery::BackendKey, Timer> timers_;
 };
 
-// What a transition changes besides the recovery itself: server states, assignment, budget, flap history. Pure.
-recovery::Transition transitionOf(const Registry& registry, const Place& place, const recovery::RecoveryState& before,
+// What a transition changes besides the recovery itself: server states, assignment, budget, flap
+// history. Pure.
+recovery::Transition transitionOf(const Registry& registry, const Place& place,
+                                  const recovery::RecoveryState& before,
                                   const recovery::StepResult& result, Instant now);
 
 }  // namespace regrow::control

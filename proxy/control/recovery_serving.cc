@@ -1,4 +1,5 @@
-// The second half of RecoveryActions: from restored data to a serving backend, and what surrounds it.
+// The second half of RecoveryActions: from restored data to a serving backend, and what surrounds
+// it.
 #include <algorithm>
 
 #include "base/log.h"
@@ -10,13 +11,15 @@ namespace {
 using namespace std::chrono_literals;
 using recovery::Command;
 
-// Held requests enter a server that has just started at this pace: fast for people, slow enough for cold caches.
+// Held requests enter a server that has just started at this pace: fast for people, slow enough for
+// cold caches.
 constexpr double kReleasePerSecond = 500;
 constexpr Duration kStopGrace = 5s;
 
 }  // namespace
 
-recovery::HookContext RecoveryActions::hookContext(const Place& place, const Command& command) const {
+recovery::HookContext RecoveryActions::hookContext(const Place& place,
+                                                   const Command& command) const {
     recovery::HookContext context;
     context.pool = place.key.pool;
     context.backend = place.key.backend;
@@ -37,57 +40,76 @@ recovery::HookContext RecoveryActions::hookContext(const Place& place, const Com
         context.snapshot = command.snapshot->id;
         context.snapshot_time = command.snapshot->captured;
     }
-    if (place.recovery) context.reason = place.recovery->evidence.empty() ? place.recovery->reason : place.recovery->evidence.front();
+    if (place.recovery)
+        context.reason = place.recovery->evidence.empty() ? place.recovery->reason
+                                                          : place.recovery->evidence.front();
     return context;
 }
 
-void RecoveryActions::runHook(Place& place, const Command& command, const std::string& step, const std::optional<conf::Hook>& hook) {
+void RecoveryActions::runHook(Place& place, const Command& command, const std::string& step,
+                              const std::optional<conf::Hook>& hook) {
     const Ask ask{place.key, command.step};
     if (!hook) return answer(ask, recovery::HookDone{});
-    keep(ask, p_.steps.hook(step, *hook, hookContext(place, command), [this, ask](Result<std::string> ran) {
-        if (ran) answer(ask, recovery::HookDone{});
-        else answer(ask, recovery::HookFailed{ran.error().message});
-    }));
+    keep(ask, p_.steps.hook(step, *hook, hookContext(place, command),
+                            [this, ask](Result<std::string> ran) {
+                                if (ran)
+                                    answer(ask, recovery::HookDone{});
+                                else
+                                    answer(ask, recovery::HookFailed{ran.error().message});
+                            }));
 }
 
 // Nothing is started on data that does not carry READY of this very recovery and epoch.
 void RecoveryActions::startService(Place& place, const Command& command) {
     const Ask ask{place.key, command.step};
     const auto* const spare = server(place, command.spare);
-    if (!spare) return answer(ask, recovery::StartFailed{"the configuration no longer has " + command.spare});
-    if (spare->data.empty() || !p_.registry.poolOf(place).conf.backup.on) return startReady(ask, command);
-    keep(ask, p_.steps.inspect({spare->data, place.name()}, [this, ask, command](Result<recovery::InspectResult> seen) {
-        if (!seen) return answer(ask, recovery::StartFailed{seen.error().message});
-        if (seen->ready_recovery != command.recovery || seen->ready_epoch != command.epoch)
-            return answer(ask, recovery::StartFailed{"its data is not READY for recovery " + command.recovery});
-        startReady(ask, command);
-    }));
+    if (!spare)
+        return answer(ask,
+                      recovery::StartFailed{"the configuration no longer has " + command.spare});
+    if (spare->data.empty() || !p_.registry.poolOf(place).conf.backup.on)
+        return startReady(ask, command);
+    keep(ask,
+         p_.steps.inspect({spare->data, place.name()}, [this, ask, command](
+                                                           Result<recovery::InspectResult> seen) {
+             if (!seen) return answer(ask, recovery::StartFailed{seen.error().message});
+             if (seen->ready_recovery != command.recovery || seen->ready_epoch != command.epoch)
+                 return answer(ask, recovery::StartFailed{"its data is not READY for recovery " +
+                                                          command.recovery});
+             startReady(ask, command);
+         }));
 }
 
 void RecoveryActions::startReady(const Ask& ask, const Command& command) {
     Place* const place = placeOf(ask);
     const auto* const spare = place ? server(*place, command.spare) : nullptr;
     if (!spare) return;
-    if (!spare->service.supervised() && !spare->service.foreign()) return answer(ask, recovery::ServiceStarted{});  // it runs already
+    if (!spare->service.supervised() && !spare->service.foreign())
+        return answer(ask, recovery::ServiceStarted{});  // it runs already
     const auto spec = p_.registry.spec(ask.key.pool, *spare);
     p_.servers.supervisor().kill(spec, [this, ask, command](Result<std::string>) {
         Place* const found = placeOf(ask);
         const auto* const again = found ? server(*found, command.spare) : nullptr;
         if (!again) return;
-        p_.servers.start(ask.key.pool, *again, command.epoch, [this, ask](Result<ProcessId> started) {
-            if (started) answer(ask, recovery::ServiceStarted{});
-            else answer(ask, recovery::StartFailed{started.error().message});
-        });
+        p_.servers.start(ask.key.pool, *again, command.epoch,
+                         [this, ask](Result<ProcessId> started) {
+                             if (started)
+                                 answer(ask, recovery::ServiceStarted{});
+                             else
+                                 answer(ask, recovery::StartFailed{started.error().message});
+                         });
     });
 }
 
 void RecoveryActions::watchChecks(Place& place, const Command& command) {
     const Ask ask{place.key, command.step};
     const auto* const spare = server(place, command.spare);
-    if (!spare) return answer(ask, recovery::ChecksBad{"the configuration no longer has " + command.spare});
+    if (!spare)
+        return answer(ask, recovery::ChecksBad{"the configuration no longer has " + command.spare});
     p_.health.watchReplacement(place, *spare, [this, ask](bool good, const std::string& text) {
-        if (good) answer(ask, recovery::ChecksGood{});
-        else answer(ask, recovery::ChecksBad{text});
+        if (good)
+            answer(ask, recovery::ChecksGood{});
+        else
+            answer(ask, recovery::ChecksBad{text});
     });
 }
 
@@ -96,21 +118,29 @@ void RecoveryActions::stopReplacement(Place& place, const Command& command) {
     p_.health.stopWatching(place);
     const auto* const spare = server(place, command.spare);
     if (!spare) return answer(ask, recovery::ReplacementStopped{});
-    p_.servers.supervisor().stop(p_.registry.spec(place.key.pool, *spare), kStopGrace, [this, ask](Result<std::string> stopped) {
-        if (stopped) answer(ask, recovery::ReplacementStopped{});
-        else answer(ask, recovery::StopFailed{stopped.error().message});
-    });
+    p_.servers.supervisor().stop(p_.registry.spec(place.key.pool, *spare), kStopGrace,
+                                 [this, ask](Result<std::string> stopped) {
+                                     if (stopped)
+                                         answer(ask, recovery::ReplacementStopped{});
+                                     else
+                                         answer(ask, recovery::StopFailed{stopped.error().message});
+                                 });
 }
 
 void RecoveryActions::publishServing(Place& place, const Command& command) {
     place.fenced = false;
     place.marked = true;
     place.exited_at.reset();
+    const auto& pool = p_.registry.poolOf(place);
     place.ramp_from = p_.loop.now();
-    place.ramp = p_.registry.poolOf(place).conf.slow_start;
+    // With nobody to share the load with, a ramp would only delay the first snapshot of the new
+    // lineage.
+    place.ramp = pool.places.size() > 1 ? pool.conf.slow_start : Duration{};
     place.release_per_second = kReleasePerSecond;
     p_.health.serverFillsPlace(place);
-    p_.views.publishNow([this, ask = Ask{place.key, command.step}] { answer(ask, recovery::WorkersAcknowledged{}); });
+    p_.views.publishNow([this, ask = Ask{place.key, command.step}] {
+        answer(ask, recovery::WorkersAcknowledged{});
+    });
 }
 
 void RecoveryActions::releaseHeld(Place& place, const Command& command) {
@@ -145,13 +175,18 @@ void RecoveryActions::takeFirstSnapshot(Place& place, const Command& command) {
     const Ask ask{place.key, command.step};
     const auto* const filling = p_.registry.filling(place);
     if (!filling || !p_.registry.poolOf(place).conf.backup.on)
-        return answer(ask, recovery::SnapshotFailed{"pool " + place.key.pool + " has no backup section"});
+        return answer(
+            ask, recovery::SnapshotFailed{"pool " + place.key.pool + " has no backup section"});
     const auto assignment = p_.registry.assignment(place);
-    keep(ask, p_.backups.capture(place, *filling, assignment.epoch, assignment.lineage, false, [](const recovery::Progress&) {},
-                                 [this, ask](Result<recovery::SnapshotInfo> taken) {
-                                     if (taken) answer(ask, recovery::SnapshotTaken{refOf(*taken)});
-                                     else answer(ask, recovery::SnapshotFailed{taken.error().message});
-                                 }));
+    keep(ask, p_.backups.capture(
+                  place, *filling, assignment.epoch, assignment.lineage, false,
+                  [](const recovery::Progress&) {},
+                  [this, ask](Result<recovery::SnapshotInfo> taken) {
+                      if (taken)
+                          answer(ask, recovery::SnapshotTaken{refOf(*taken)});
+                      else
+                          answer(ask, recovery::SnapshotFailed{taken.error().message});
+                  }));
 }
 
 void RecoveryActions::afterwards(Place& place, const Command& command) {
@@ -161,17 +196,25 @@ void RecoveryActions::afterwards(Place& place, const Command& command) {
     if (after && conf.after) hooks.push_back(*conf.after);
     if (!after)
         for (const auto& argv : conf.notify) hooks.push_back({argv, 30s});
-    if (!after && command.alarm) p_.events.add(place.key.pool, place.key.backend, "alarm", command.text, {{"recovery", command.recovery}});
+    if (!after && command.alarm)
+        p_.events.add(place.key.pool, place.key.backend, "alarm", command.text,
+                      {{"recovery", command.recovery}});
     auto context = hookContext(place, command);
-    if (place.recovery) context.result = recovery::terminal(place.recovery->state) ? recovery::resultName(*place.recovery) : "held";
+    if (place.recovery)
+        context.result = recovery::terminal(place.recovery->state)
+                             ? recovery::resultName(*place.recovery)
+                             : "held";
     if (!command.text.empty()) context.reason = command.text;
     for (const auto& hook : hooks) {
         const auto id = next_afterwards_++;
-        afterwards_[id] = p_.steps.hook(after ? "after" : "notify", hook, context, [this, id, name = place.name()](Result<std::string> ran) {
-            if (!ran) log::warn("recovery " + name, "hook: {}", ran.error().message);
-            const auto done = std::move(afterwards_[id]);
-            afterwards_.erase(id);
-        });
+        afterwards_[id] =
+            p_.steps.hook(after ? "after" : "notify", hook, context,
+                          [this, id, name = place.name()](Result<std::string> ran) {
+                              if (!ran)
+                                  log::warn("recovery " + name, "hook: {}", ran.error().message);
+                              const auto done = std::move(afterwards_[id]);
+                              afterwards_.erase(id);
+                          });
     }
 }
 

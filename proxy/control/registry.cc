@@ -28,8 +28,8 @@ std::string configHash(const conf::Server& server) {
     for (const auto& part : {server.name, server.address.text(), server.data, server.service.user,
                              server.service.directory})
         addPart(text, part);
-    for (const auto& argv : {server.service.run, server.service.start, server.service.stop, server.service.status,
-                             server.service.environment})
+    for (const auto& argv : {server.service.run, server.service.start, server.service.stop,
+                             server.service.status, server.service.environment})
         addArgv(text, argv);
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned length = 0;
@@ -49,7 +49,8 @@ const conf::Server* PoolState::server(const std::string& name) const {
 }
 
 bool PoolState::isSpare(const std::string& server) const {
-    return std::ranges::any_of(conf.spares, [&](const auto& spare) { return spare.name == server; });
+    return std::ranges::any_of(conf.spares,
+                               [&](const auto& spare) { return spare.name == server; });
 }
 
 std::vector<std::unique_ptr<Place>> Registry::take(std::shared_ptr<const conf::Config> config) {
@@ -69,7 +70,9 @@ void Registry::reassignEdited() {
     for (auto& [name, pool] : pools_)
         for (const auto& place : pool.places) {
             const auto saved = journal_.saved().assignments.find(place->key);
-            if (place->recovery || saved == journal_.saved().assignments.end() || saved->second.server.empty()) continue;
+            if (place->recovery || saved == journal_.saved().assignments.end() ||
+                saved->second.server.empty())
+                continue;
             const auto* const server = pool.server(saved->second.server);
             if (server && configHash(*server) == saved->second.config_hash) continue;
             auto edited = saved->second;
@@ -92,7 +95,8 @@ PoolState Registry::takePool(const conf::Pool& pool, std::vector<std::unique_ptr
         std::unique_ptr<Place> place;
         if (known)
             for (auto& candidate : old->second.places)
-                if (candidate && candidate->key.backend == backend.name) place = std::move(candidate);
+                if (candidate && candidate->key.backend == backend.name)
+                    place = std::move(candidate);
         if (!place) {
             place = std::make_unique<Place>();
             place->key = {pool.name, backend.name};
@@ -148,12 +152,19 @@ recovery::BackendFlags Registry::flags(const Place& place) const {
     return it == saved.end() ? recovery::BackendFlags{} : it->second;
 }
 
-recovery::ServerRecord Registry::serverRecord(const PoolState& pool, const std::string& server) const {
+recovery::ServerRecord Registry::serverRecord(const PoolState& pool,
+                                              const std::string& server) const {
     const auto& saved = journal_.saved().servers;
     const auto it = saved.find({pool.conf.name, server});
-    if (it != saved.end()) return it->second;
+    const bool known = it != saved.end();
+    if (known && it->second.state != recovery::ServerState::free) return it->second;
     for (const auto& place : pool.places)
         if (assignment(*place).server == server) return {recovery::ServerState::in_use, "", ""};
+    // One that filled a place and was cut off is no spare, least of all for its own recovery: what
+    // is on its disk may exist nowhere else. Only a release makes it free.
+    if (!known && pool.server(server) && !pool.isSpare(server))
+        return {recovery::ServerState::quarantined, "it filled a place before; its data is kept",
+                ""};
     return {};
 }
 

@@ -17,8 +17,9 @@
 
 namespace regrow::control {
 
-// What control knows of one place (a backend of a pool) besides what the journal remembers. Lives as long as the
-// configuration names the place; reload keeps it when the name stays. Control loop only.
+// What control knows of one place (a backend of a pool) besides what the journal remembers. Lives
+// as long as the configuration names the place; reload keeps it when the name stays. Control loop
+// only.
 struct Place {
     recovery::BackendKey key;
     conf::Backend conf;
@@ -28,20 +29,22 @@ struct Place {
     health::HealthState health;
     WallTime health_since{};
     std::string health_reason;
-    std::optional<recovery::RecoveryState> recovery;  // the active one; the journal's copy may lack its latest progress
-    bool watching_replacement = false;  // checks go to recovery->spare, not to the server that fills the place
-    bool starting = false;              // a start of its server is under way
-    bool fenced = false;                // from the fence until the replacement is published
-    Instant ramp_from{};                // slow start
+    std::optional<recovery::RecoveryState>
+        recovery;  // the active one; the journal's copy may lack its latest progress
+    bool watching_replacement =
+        false;              // checks go to recovery->spare, not to the server that fills the place
+    bool starting = false;  // a start of its server is under way
+    bool fenced = false;    // from the fence until the replacement is published
+    Instant ramp_from{};    // slow start
     Duration ramp{};
-    double release_per_second = 0;      // held requests, while a recovery warms it; 0 = at once
+    double release_per_second = 0;  // held requests, while a recovery warms it; 0 = at once
 
     std::vector<recovery::SnapshotInfo> snapshots;  // oldest first, as last listed
     std::optional<WallTime> last_captured;          // newest instant whose content is proven safe
     std::optional<WallTime> exited_at;              // of its server's last exit
     bool marked = false;                            // its data carries the lineage marker
-    bool listed = false;                            // `snapshots` was read from the repository at least once
-    bool brought_up = false;                        // its server was looked at, and started if that was right
+    bool listed = false;      // `snapshots` was read from the repository at least once
+    bool brought_up = false;  // its server was looked at, and started if that was right
 
     std::string name() const { return key.pool + "/" + key.backend; }
 };
@@ -50,8 +53,9 @@ struct PoolState {
     conf::Pool conf;
     uint32_t slot = 0;
     std::shared_ptr<PoolStats> stats;
-    std::vector<std::unique_ptr<Place>> places;   // in the order of the file
-    std::map<std::string, conf::Server> servers;  // all that may fill a place: first ones and spares
+    std::vector<std::unique_ptr<Place>> places;  // in the order of the file
+    std::map<std::string, conf::Server>
+        servers;  // all that may fill a place: first ones and spares
     recovery::Panic panic;
 
     Place* find(const std::string& backend) const;
@@ -68,17 +72,20 @@ struct ListenerState {
     std::shared_ptr<ListenerStats> stats;
 };
 
-// The pools as they are now: configuration, places, servers. Plain data with look-ups; who changes what is said at the
-// classes that do. One per process, made by ControlPlane, given to its parts by reference.
+// The pools as they are now: configuration, places, servers. Plain data with look-ups; who changes
+// what is said at the classes that do. One per process, made by ControlPlane, given to its parts by
+// reference.
 class Registry {
   public:
     Registry(recovery::Journal& journal, size_t workers) : journal_(journal), workers_(workers) {}
 
-    // Takes a configuration: places and pools of the same name are kept with their slots, counters and health; places it
-    // no longer has are removed and returned, in case something of theirs must be ended.
+    // Takes a configuration: places and pools of the same name are kept with their slots, counters
+    // and health; places it no longer has are removed and returned, in case something of theirs
+    // must be ended.
     std::vector<std::unique_ptr<Place>> take(std::shared_ptr<const conf::Config> config);
 
-    // A saved assignment holds until that server's own definition was edited: then the file says anew who fills the place.
+    // A saved assignment holds until that server's own definition was edited: then the file says
+    // anew who fills the place.
     void reassignEdited();
 
     const conf::Config& config() const { return *config_; }
@@ -103,7 +110,8 @@ class Registry {
     // The server that fills the place; null while it is fenced and nobody does.
     const conf::Server* filling(const Place& place) const;
     recovery::ServerSpec spec(const std::string& pool, const conf::Server& server) const;
-    std::optional<std::string> repositoryOf(const PoolState& pool) const;  // name of the one that is read
+    std::optional<std::string> repositoryOf(
+        const PoolState& pool) const;  // name of the one that is read
 
     recovery::Journal& journal() { return journal_; }
     const recovery::Journal& journal() const { return journal_; }
@@ -121,7 +129,8 @@ class Registry {
     std::vector<ListenerState> listeners_;
 };
 
-// Changes when, and only when, the operator edits what the server is: then the file wins over the saved assignment.
+// Changes when, and only when, the operator edits what the server is: then the file wins over the
+// saved assignment.
 std::string configHash(const conf::Server& server);
 
 }  // namespace regrow::control

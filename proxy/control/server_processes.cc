@@ -12,7 +12,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr Duration kFirstBackoff = 1s;  // of a server that has nothing to recover from and keeps dying
+constexpr Duration kFirstBackoff =
+    1s;  // of a server that has nothing to recover from and keeps dying
 constexpr Duration kLongestBackoff = 60s;
 
 recovery::ServerKey keyOf(const std::string& server) {
@@ -22,15 +23,18 @@ recovery::ServerKey keyOf(const std::string& server) {
 
 }  // namespace
 
-ServerProcesses::ServerProcesses(EventLoop& loop, Registry& registry, EventLog& events, recovery::LocalSteps& steps)
+ServerProcesses::ServerProcesses(EventLoop& loop, Registry& registry, EventLog& events,
+                                 recovery::LocalSteps& steps)
     : loop_(loop), registry_(registry), events_(events), steps_(steps) {}
 
 Result<> ServerProcesses::open(const std::string& state_dir, Hooks hooks) {
     hooks_ = std::move(hooks);
-    REGROW_TRY(supervisor_, recovery::Supervisor::create(
-                                loop_, state_dir,
-                                [this](const std::string& server, const ProcessId&, const std::optional<ExitStatus>& status,
-                                       const std::string& log_tail) { onExit(server, status, log_tail); }));
+    REGROW_TRY(supervisor_,
+               recovery::Supervisor::create(
+                   loop_, state_dir,
+                   [this](const std::string& server, const ProcessId&,
+                          const std::optional<ExitStatus>& status,
+                          const std::string& log_tail) { onExit(server, status, log_tail); }));
     return {};
 }
 
@@ -39,15 +43,16 @@ void ServerProcesses::bringUp() {
         for (const auto& place : pool.places) bringUp(*place);
 }
 
-// A server that runs is adopted; one that does not is started if its data may be trusted. What a recovery is doing with
-// the place is the recovery's business.
+// A server that runs is adopted; one that does not is started if its data may be trusted. What a
+// recovery is doing with the place is the recovery's business.
 void ServerProcesses::bringUp(Place& place) {
     const auto* const server = registry_.filling(place);
     const auto& processes = registry_.journal().saved().processes;
     if (place.recovery) {  // its replacement may be running
         const auto* const spare = registry_.poolOf(place).server(place.recovery->spare);
         const auto it = spare ? processes.find({place.key.pool, spare->name}) : processes.end();
-        if (it != processes.end()) supervisor_->adopt(registry_.spec(place.key.pool, *spare), it->second.id);
+        if (it != processes.end())
+            supervisor_->adopt(registry_.spec(place.key.pool, *spare), it->second.id);
     }
     if (!server || !server->service.supervised()) {
         place.marked = place.marked || registry_.flags(place).ever_up;
@@ -59,19 +64,22 @@ void ServerProcesses::bringUp(Place& place) {
     if (saved != processes.end() && supervisor_->adopt(spec, saved->second.id)) {
         place.marked = registry_.flags(place).ever_up;
         events_.add(place.key.pool, place.key.backend, "service",
-                    "adopted " + server->name + ", process " + std::to_string(saved->second.id.pid) + ", which runs since before");
+                    "adopted " + server->name + ", process " +
+                        std::to_string(saved->second.id.pid) + ", which runs since before");
         return;
     }
     if (place.recovery || place.brought_up || checks_.contains(place.key)) return;
     if (!mayJudge(place)) return;  // asked again when the repository has answered
     place.brought_up = true;
-    if (!everKnown(place) || !registry_.poolOf(place).conf.backup.on) return startFresh(place, *server);
+    if (!everKnown(place) || !registry_.poolOf(place).conf.backup.on)
+        return startFresh(place, *server);
     startIfUntouched(place, *server);
 }
 
 // Whether a backend that we never saw up is new can only be said once its repository was read.
 bool ServerProcesses::mayJudge(const Place& place) const {
-    return registry_.flags(place).ever_up || !registry_.poolOf(place).conf.backup.on || place.listed;
+    return registry_.flags(place).ever_up || !registry_.poolOf(place).conf.backup.on ||
+           place.listed;
 }
 
 bool ServerProcesses::everKnown(const Place& place) const {
@@ -80,21 +88,26 @@ bool ServerProcesses::everKnown(const Place& place) const {
 
 // Known, but not to us: state_dir was lost. The marker says which lineage and epoch the data is of.
 void ServerProcesses::learnLineage(Place& place, const conf::Server& server) {
-    checks_[place.key] = steps_.inspect({server.data, place.name()}, [this, key = place.key](Result<recovery::InspectResult> seen) {
-        const auto handle = std::move(checks_[key]);
-        checks_.erase(key);
-        Place* const found = registry_.place(key);
-        const auto* const filling = found ? registry_.filling(*found) : nullptr;
-        if (!filling || found->recovery) return;
-        if (!seen || seen->backend != found->name())
-            return notTrusted(*found, filling->name, seen ? "it carries no marker of this backend" : seen.error().message);
-        if (assignLineage(*found, seen->lineage, seen->epoch)) startIfUntouched(*found, *filling);
-    });
+    checks_[place.key] = steps_.inspect(
+        {server.data, place.name()}, [this, key = place.key](Result<recovery::InspectResult> seen) {
+            const auto handle = std::move(checks_[key]);
+            checks_.erase(key);
+            Place* const found = registry_.place(key);
+            const auto* const filling = found ? registry_.filling(*found) : nullptr;
+            if (!filling || found->recovery) return;
+            if (!seen || seen->backend != found->name())
+                return notTrusted(
+                    *found, filling->name,
+                    seen ? "it carries no marker of this backend" : seen.error().message);
+            if (assignLineage(*found, seen->lineage, seen->epoch))
+                startIfUntouched(*found, *filling);
+        });
 }
 
 void ServerProcesses::startIfUntouched(Place& place, const conf::Server& server) {
     if (registry_.assignment(place).lineage.empty()) return learnLineage(place, server);
-    const auto& repository = registry_.config().repositories.at(*registry_.repositoryOf(registry_.poolOf(place)));
+    const auto& repository =
+        registry_.config().repositories.at(*registry_.repositoryOf(registry_.poolOf(place)));
     checks_[place.key] = steps_.untouched(
         {{repository.path, repository.key_file}, place.name(), server.data, Wall::now()},
         [this, key = place.key](Result<recovery::UntouchedResult> result) {
@@ -104,67 +117,81 @@ void ServerProcesses::startIfUntouched(Place& place, const conf::Server& server)
             const auto* const filling = found ? registry_.filling(*found) : nullptr;
             if (!filling || found->recovery) return;
             if (!result || !result->untouched)
-                return notTrusted(*found, filling->name, !result                   ? result.error().message
-                                                         : result->reasons.empty() ? "not as it was"
-                                                                                   : result->reasons.front());
+                return notTrusted(*found, filling->name,
+                                  !result                   ? result.error().message
+                                  : result->reasons.empty() ? "not as it was"
+                                                            : result->reasons.front());
             found->marked = true;
             startOf(*found, *filling);
         });
 }
 
 void ServerProcesses::notTrusted(Place& place, const std::string& server, const std::string& why) {
-    events_.add(place.key.pool, place.key.backend, "service", server + " is not started, its data is not as it was left: " + why);
+    events_.add(place.key.pool, place.key.backend, "service",
+                server + " is not started, its data is not as it was left: " + why);
     hooks_.data_gone(place, why);
 }
 
 void ServerProcesses::startFresh(Place& place, const conf::Server& server) {
     if (!server.data.empty())
         if (const auto made = makeDirectories(server.data, 0700); !made)
-            events_.add(place.key.pool, place.key.backend, "service", "cannot make the data directory of " + server.name + ": " + made.error().message);
+            events_.add(
+                place.key.pool, place.key.backend, "service",
+                "cannot make the data directory of " + server.name + ": " + made.error().message);
     startOf(place, server);
 }
 
 void ServerProcesses::startOf(Place& place, const conf::Server& server) {
     place.starting = true;
     hooks_.started(place);
-    start(place.key.pool, server, registry_.assignment(place).epoch, [this, key = place.key, name = server.name](Result<ProcessId> started) {
-        Place* const found = registry_.place(key);
-        if (!found) return;
-        found->starting = false;
-        if (started) {
-            events_.add(key.pool, key.backend, "service", "started " + name + ", process " + std::to_string(started->pid));
-            return;
-        }
-        events_.add(key.pool, key.backend, "service", "starting " + name + " failed: " + started.error().message);
-        hooks_.exited(*found, "could not be started: " + started.error().message, Wall::now());
-        if (!registry_.poolOf(*found).recovers()) restartStateless(*found);
-    });
+    start(place.key.pool, server, registry_.assignment(place).epoch,
+          [this, key = place.key, name = server.name](Result<ProcessId> started) {
+              Place* const found = registry_.place(key);
+              if (!found) return;
+              found->starting = false;
+              if (started) {
+                  events_.add(key.pool, key.backend, "service",
+                              "started " + name + ", process " + std::to_string(started->pid));
+                  return;
+              }
+              events_.add(key.pool, key.backend, "service",
+                          "starting " + name + " failed: " + started.error().message);
+              hooks_.exited(*found, "could not be started: " + started.error().message,
+                            Wall::now());
+              if (!registry_.poolOf(*found).recovers()) restartStateless(*found);
+          });
 }
 
 void ServerProcesses::start(const std::string& pool, const conf::Server& server, uint64_t epoch,
                             recovery::OnDone<ProcessId> done) {
-    auto persist = [this, key = recovery::ServerKey{pool, server.name}, epoch](const ProcessId& process) -> Result<> {
+    auto persist = [this, key = recovery::ServerKey{pool, server.name},
+                    epoch](const ProcessId& process) -> Result<> {
         return registry_.journal().process(key, {process, Wall::now(), epoch});
     };
     supervisor_->start(registry_.spec(pool, server), epoch, std::move(persist), std::move(done));
 }
 
-void ServerProcesses::onExit(const std::string& server_key, const std::optional<ExitStatus>& status, const std::string& log_tail) {
+void ServerProcesses::onExit(const std::string& server_key, const std::optional<ExitStatus>& status,
+                             const std::string& log_tail) {
     const auto key = keyOf(server_key);
     const std::string text = status ? status->text() : "status unknown (adopted)";
-    if (const auto gone = registry_.journal().processGone(key); !gone) log::error("service " + server_key, "{}", gone.error().message);
+    if (const auto gone = registry_.journal().processGone(key); !gone)
+        log::error("service " + server_key, "{}", gone.error().message);
     std::vector<std::pair<std::string, std::string>> details{{"server", key.server}};
     if (!log_tail.empty()) details.emplace_back("log", log_tail);
     Place* place = registry_.filledBy(key.pool, key.server);
     if (auto* const pool = registry_.pool(key.pool); !place && pool)
         for (const auto& candidate : pool->places)
-            if (candidate->recovery && (candidate->recovery->spare == key.server || candidate->recovery->old_server == key.server))
+            if (candidate->recovery && (candidate->recovery->spare == key.server ||
+                                        candidate->recovery->old_server == key.server))
                 place = candidate.get();
-    events_.add(key.pool, place ? place->key.backend : "", "service", key.server + ": process exited, " + text, std::move(details));
+    events_.add(key.pool, place ? place->key.backend : "", "service",
+                key.server + ": process exited, " + text, std::move(details));
     if (!place) return;
     const bool old = place->recovery && place->recovery->old_server == key.server;
     const bool replaced = old && registry_.assignment(*place).server != key.server;
-    if (!place->exited_at && (old || registry_.assignment(*place).server == key.server)) place->exited_at = Wall::now();
+    if (!place->exited_at && (old || registry_.assignment(*place).server == key.server))
+        place->exited_at = Wall::now();
     if (replaced) return;  // the fence did its work
     hooks_.exited(*place, text, Wall::now());
     if (!registry_.poolOf(*place).recovers()) restartStateless(*place);
@@ -186,24 +213,27 @@ void ServerProcesses::restartStateless(Place& place) {
         });
     });
     timer.after(pause);
-    events_.add(place.key.pool, place.key.backend, "service", "starting it again in " + humanDuration(pause));
+    events_.add(place.key.pool, place.key.backend, "service",
+                "starting it again in " + humanDuration(pause));
 }
 
-// Data that already carries a marker of this backend keeps its lineage (our own memory was lost); one of another backend
-// is refused; data without any is marked for the first time.
+// Data that already carries a marker of this backend keeps its lineage (our own memory was lost);
+// one of another backend is refused; data without any is marked for the first time.
 void ServerProcesses::markFresh(Place& place, std::function<void()> marked) {
     backoff_.erase(place.key);
     const auto* const server = registry_.filling(place);
     if (!server || place.marked || checks_.contains(place.key)) return;
     checks_[place.key] = steps_.inspect(
-        {server->data, place.name()}, [this, key = place.key, marked = std::move(marked)](Result<recovery::InspectResult> seen) mutable {
+        {server->data, place.name()}, [this, key = place.key, marked = std::move(marked)](
+                                          Result<recovery::InspectResult> seen) mutable {
             const auto handle = std::move(checks_[key]);
             checks_.erase(key);
             Place* const found = registry_.place(key);
             if (!found) return;
             if (!seen) return cannotMark(*found, seen.error().message);
             if (!seen->backend.empty() && seen->backend != found->name())
-                return cannotMark(*found, "it is marked as that of " + seen->backend + "; two backends must not share a directory");
+                return cannotMark(*found, "it is marked as that of " + seen->backend +
+                                              "; two backends must not share a directory");
             const bool known = !seen->backend.empty();
             if (!assignLineage(*found, known ? seen->lineage : "", known ? seen->epoch : 0)) return;
             if (known) return nowMarked(*found, marked);
@@ -225,15 +255,18 @@ void ServerProcesses::writeMarker(Place& place, std::function<void()> marked) {
     const auto* const server = registry_.filling(place);
     if (!server) return;
     const auto assignment = registry_.assignment(place);
-    checks_[place.key] = steps_.fresh({server->data, place.name(), assignment.lineage, assignment.epoch},
-                                      [this, key = place.key, marked = std::move(marked)](Result<> done) {
-                                          const auto handle = std::move(checks_[key]);
-                                          checks_.erase(key);
-                                          Place* const found = registry_.place(key);
-                                          if (!found) return;
-                                          if (done) nowMarked(*found, marked);
-                                          else cannotMark(*found, done.error().message);
-                                      });
+    checks_[place.key] =
+        steps_.fresh({server->data, place.name(), assignment.lineage, assignment.epoch},
+                     [this, key = place.key, marked = std::move(marked)](Result<> done) {
+                         const auto handle = std::move(checks_[key]);
+                         checks_.erase(key);
+                         Place* const found = registry_.place(key);
+                         if (!found) return;
+                         if (done)
+                             nowMarked(*found, marked);
+                         else
+                             cannotMark(*found, done.error().message);
+                     });
 }
 
 void ServerProcesses::nowMarked(Place& place, const std::function<void()>& marked) {
@@ -246,7 +279,8 @@ void ServerProcesses::nowMarked(Place& place, const std::function<void()>& marke
 }
 
 void ServerProcesses::cannotMark(Place& place, const std::string& why) {
-    events_.add(place.key.pool, place.key.backend, "service", "its data cannot be marked, so it is not backed up: " + why);
+    events_.add(place.key.pool, place.key.backend, "service",
+                "its data cannot be marked, so it is not backed up: " + why);
 }
 
 }  // namespace regrow::control

@@ -13,30 +13,35 @@
 
 namespace regrow::control {
 
-// Servers as the journal knows them: started with their identity journalled first, adopted after a restart, and only ever
-// started on data that is provably theirs. Control loop only.
+// Servers as the journal knows them: started with their identity journalled first, adopted after a
+// restart, and only ever started on data that is provably theirs. Control loop only.
 class ServerProcesses {
   public:
     struct Hooks {
-        std::function<void(Place&, const std::string& text, WallTime when)> exited;  // the server of a place ended
-        std::function<void(Place&, const std::string& why)> data_gone;               // it may not be started: data is not as it was
+        std::function<void(Place&, const std::string& text, WallTime when)>
+            exited;  // the server of a place ended
+        std::function<void(Place&, const std::string& why)>
+            data_gone;  // it may not be started: data is not as it was
         std::function<void(Place&)> started;
     };
 
-    ServerProcesses(EventLoop& loop, Registry& registry, EventLog& events, recovery::LocalSteps& steps);
+    ServerProcesses(EventLoop& loop, Registry& registry, EventLog& events,
+                    recovery::LocalSteps& steps);
     // Reads or creates state_dir/instance. Once, before anything else.
     Result<> open(const std::string& state_dir, Hooks hooks);
 
-    // Adopts what runs, starts what should run and may. After a configuration was taken, and again whenever a
-    // repository has answered; harmless to repeat.
+    // Adopts what runs, starts what should run and may. After a configuration was taken, and again
+    // whenever a repository has answered; harmless to repeat.
     void bringUp();
-    // Writes the marker of data that a backend has come up with for the first time, then calls `marked`.
+    // Writes the marker of data that a backend has come up with for the first time, then calls
+    // `marked`.
     void markFresh(Place& place, std::function<void()> marked);
 
     recovery::Supervisor& supervisor() { return *supervisor_; }
     const recovery::Supervisor& supervisor() const { return *supervisor_; }
     // Starts under supervision; the identity is journalled before the program executes.
-    void start(const std::string& pool, const conf::Server& server, uint64_t epoch, recovery::OnDone<ProcessId> done);
+    void start(const std::string& pool, const conf::Server& server, uint64_t epoch,
+               recovery::OnDone<ProcessId> done);
 
   private:
     void bringUp(Place& place);
@@ -45,7 +50,8 @@ class ServerProcesses {
     void notTrusted(Place& place, const std::string& server, const std::string& why);
     void startFresh(Place& place, const conf::Server& server);
     void startOf(Place& place, const conf::Server& server);
-    void onExit(const std::string& server_key, const std::optional<ExitStatus>& status, const std::string& log_tail);
+    void onExit(const std::string& server_key, const std::optional<ExitStatus>& status,
+                const std::string& log_tail);
     void restartStateless(Place& place);
     bool mayJudge(const Place& place) const;
     bool everKnown(const Place& place) const;
@@ -61,7 +67,8 @@ class ServerProcesses {
     Hooks hooks_;
     std::unique_ptr<recovery::Supervisor> supervisor_;
     std::map<recovery::BackendKey, recovery::Handle> checks_;  // of the data, before a start
-    std::map<recovery::BackendKey, Timer> restarts_;           // of servers that have nothing to recover from
+    std::map<recovery::BackendKey, Timer>
+        restarts_;  // of servers that have nothing to recover from
     std::map<recovery::BackendKey, Duration> backoff_;
 };
 

@@ -12,8 +12,9 @@
 #include "base/clock.h"
 #include "base/result.h"
 
-// Everything the surfaces (stats, metrics, dashboard, status, why) show, as plain values that control fills on demand.
-// The names follow the stats contract; rendering is pure and lives in proxy/admin.
+// Everything the surfaces (stats, metrics, dashboard, status, why) show, as plain values that
+// control fills on demand. The names follow the stats contract; rendering is pure and lives in
+// proxy/admin.
 namespace regrow::control {
 
 struct LatencyStatus {
@@ -67,9 +68,10 @@ struct SnapshotStatus {
 struct BackupStatus {
     uint64_t snapshots = 0;
     std::optional<SnapshotStatus> latest;
-    std::optional<double> rpo_s;           // age of the newest restorable state, of the worst backend of the pool
+    std::optional<double>
+        rpo_s;  // age of the newest restorable state, of the worst backend of the pool
     std::optional<double> rto_estimate_s;  // from measured restores; absent before the first
-    std::string last_error;                // of the last capture that failed; empty when the last one was good
+    std::string last_error;  // of the last capture that failed; empty when the last one was good
 };
 
 struct StepStatus {
@@ -97,7 +99,8 @@ struct PastRecoveryStatus {
     std::string result;  // done failed cancelled
     std::string snapshot;
     WallTime started;
-    std::optional<double> lost_s;  // between the restored snapshot and the death; 0 with a rescue snapshot
+    std::optional<double>
+        lost_s;  // between the restored snapshot and the death; 0 with a rescue snapshot
     double down_s = 0;
     double detected_ms = 0;  // death (or first evidence) to decision
     uint64_t restored_bytes = 0;
@@ -115,9 +118,11 @@ struct PoolStatus {
     std::vector<BackendStatus> backends;
     std::vector<SpareStatus> spares;
     std::optional<BackupStatus> backup;
-    std::vector<RecoveryStatus> active;  // one a backend at most; stats shows the first as "recovery"
+    std::vector<RecoveryStatus>
+        active;  // one a backend at most; stats shows the first as "recovery"
     std::vector<PastRecoveryStatus> recoveries;  // newest last
-    std::map<std::string, uint64_t> recovery_results;  // result -> how many ever ended so; may be left empty
+    std::map<std::string, uint64_t>
+        recovery_results;  // result -> how many ever ended so; may be left empty
 };
 
 struct ListenerStatus {
@@ -152,10 +157,10 @@ struct Status {
 struct Event {
     uint64_t seq = 0;
     WallTime time;
-    std::string pool;      // may be empty
-    std::string backend;   // may be empty
-    std::string kind;      // health, recovery, backup, admin, service, reload, …
-    std::string text;      // a sentence a person can follow
+    std::string pool;     // may be empty
+    std::string backend;  // may be empty
+    std::string kind;     // health, recovery, backup, admin, service, reload, …
+    std::string text;     // a sentence a person can follow
     std::vector<std::pair<std::string, std::string>> details;  // evidence: key and value
 };
 
@@ -164,13 +169,17 @@ class Control {
   public:
     virtual ~Control() = default;
     virtual Status status() const = 0;
-    // Newest last; `backend` empty = all of the pool; `pool` empty = everything; since: seq > since.
-    virtual std::vector<Event> events(const std::string& pool, const std::string& backend, uint64_t since) const = 0;
+    // Newest last; `backend` empty = all of the pool; `pool` empty = everything; since: seq >
+    // since.
+    virtual std::vector<Event> events(const std::string& pool, const std::string& backend,
+                                      uint64_t since) const = 0;
     virtual std::vector<SnapshotStatus> snapshots() const = 0;
-    // verb: drain undrain maintenance recover quarantine release backup; target: a backend's or (quarantine, release) server's
-    // name. `snapshot`: empty, an id or a time, for recover. Returns a sentence saying what happens now.
-    virtual Result<std::string> act(const std::string& verb, const std::string& pool, const std::string& target,
-                                    const std::string& snapshot, const std::string& actor) = 0;
+    // verb: drain undrain maintenance recover quarantine release backup; target: a backend's or
+    // (quarantine, release) server's name. `snapshot`: empty, an id or a time, for recover. Returns
+    // a sentence saying what happens now.
+    virtual Result<std::string> act(const std::string& verb, const std::string& pool,
+                                    const std::string& target, const std::string& snapshot,
+                                    const std::string& actor) = 0;
     virtual Result<std::string> approve(const std::string& recovery, const std::string& actor) = 0;
     virtual Result<std::string> cancel(const std::string& recovery, const std::string& actor) = 0;
     virtual Result<std::string> pause(bool paused, const std::string& actor) = 0;

@@ -11,7 +11,9 @@ namespace {
 
 using recovery::State;
 
-double msBetween(Instant from, Instant to) { return std::max(0.0, toMs(to - from)); }
+double msBetween(Instant from, Instant to) {
+    return std::max(0.0, toMs(to - from));
+}
 
 CheckStatus checkStatus(const StatusSources& s, const Place& place) {
     CheckStatus status;
@@ -38,9 +40,11 @@ BackendStatus backendStatus(const StatusSources& s, const Place& place) {
     status.address = filling ? filling->address.text() : "";
     status.epoch = assignment.epoch;
     status.since = place.health_since;
-    status.reason = place.recovery && !place.recovery->reason.empty() ? place.recovery->reason : place.health_reason;
+    status.reason = place.recovery && !place.recovery->reason.empty() ? place.recovery->reason
+                                                                      : place.health_reason;
     if (filling && s.supervisor)
-        if (const auto process = s.supervisor->process(place.key.pool + "/" + filling->name)) status.pid = process->pid;
+        if (const auto process = s.supervisor->process(place.key.pool + "/" + filling->name))
+            status.pid = process->pid;
     status.in_flight = place.stats->sum(&BackendShard::in_flight);
     status.requests = totals["requests"];
     status.connect_failures = totals["connect_failures"];
@@ -48,7 +52,8 @@ BackendStatus backendStatus(const StatusSources& s, const Place& place) {
     status.timeouts = totals["timeouts"];
     status.bad_answers = totals["bad_answers"];
     status.status_5xx = totals["status_5xx"];
-    status.errors = status.connect_failures + status.resets + status.timeouts + status.bad_answers + status.status_5xx;
+    status.errors = status.connect_failures + status.resets + status.timeouts + status.bad_answers +
+                    status.status_5xx;
     status.bytes_in = totals["bytes_in"];
     status.bytes_out = totals["bytes_out"];
     status.latency = s.latencies.percentiles(place.slot, *place.stats);
@@ -57,22 +62,28 @@ BackendStatus backendStatus(const StatusSources& s, const Place& place) {
 }
 
 std::string poolState(const StatusSources& s, const PoolState& pool) {
-    const auto serving = std::ranges::count_if(pool.places, [&](const auto& place) { return accepting(s.registry, *place); });
+    const auto serving = std::ranges::count_if(
+        pool.places, [&](const auto& place) { return accepting(s.registry, *place); });
     if (serving == 0) return "down";
     return static_cast<size_t>(serving) == pool.places.size() ? "up" : "degraded";
 }
 
-SpareStatus spareStatus(const StatusSources& s, const PoolState& pool, const std::string& name, const conf::Server& server) {
+SpareStatus spareStatus(const StatusSources& s, const PoolState& pool, const std::string& name,
+                        const conf::Server& server) {
     const auto record = s.registry.serverRecord(pool, name);
     return {name, server.address.text(), std::string(recovery::name(record.state)), record.reason};
 }
 
-// Spares of the file, and every other server that fills no place now (replaced ones, quarantined or released).
+// Spares of the file, and every other server that fills no place now (replaced ones, quarantined or
+// released).
 std::vector<SpareStatus> spares(const StatusSources& s, const PoolState& pool) {
     std::vector<SpareStatus> all;
-    for (const auto& spare : pool.conf.spares) all.push_back(spareStatus(s, pool, spare.name, spare));
+    all.reserve(pool.servers.size());
+    for (const auto& spare : pool.conf.spares)
+        all.push_back(spareStatus(s, pool, spare.name, spare));
     for (const auto& [name, server] : pool.servers) {
-        const bool fills = std::ranges::any_of(pool.places, [&](const auto& p) { return s.registry.assignment(*p).server == name; });
+        const bool fills = std::ranges::any_of(
+            pool.places, [&](const auto& p) { return s.registry.assignment(*p).server == name; });
         if (!pool.isSpare(name) && !fills) all.push_back(spareStatus(s, pool, name, server));
     }
     return all;
@@ -84,20 +95,24 @@ std::optional<double> rtoEstimate(const std::vector<recovery::PastRecovery>& pas
     return std::nullopt;
 }
 
-BackupStatus backupStatus(const StatusSources& s, const PoolState& pool, const std::vector<recovery::PastRecovery>& past) {
+BackupStatus backupStatus(const StatusSources& s, const PoolState& pool,
+                          const std::vector<recovery::PastRecovery>& past) {
     BackupStatus status;
     bool all_covered = true;
     for (const auto& place : pool.places) {
         status.snapshots += place->snapshots.size();
         for (const auto& snapshot : place->snapshots)
-            if (!status.latest || snapshot.time >= status.latest->time) status.latest = snapshotStatus(snapshot);
+            if (!status.latest || snapshot.time >= status.latest->time)
+                status.latest = snapshotStatus(snapshot);
         if (place->last_captured) {
-            const double age = std::chrono::duration<double>(Wall::now() - *place->last_captured).count();
+            const double age =
+                std::chrono::duration<double>(Wall::now() - *place->last_captured).count();
             status.rpo_s = std::max(status.rpo_s.value_or(0), std::max(age, 0.0));
         } else {
             all_covered = false;
         }
-        if (const auto schedule = s.backups.scheduleOf(*place); schedule && !schedule->last_error.empty())
+        if (const auto schedule = s.backups.scheduleOf(*place);
+            schedule && !schedule->last_error.empty())
             status.last_error = place->name() + ": " + schedule->last_error;
     }
     if (!all_covered) status.rpo_s.reset();  // something of this pool could not be restored at all
@@ -112,11 +127,14 @@ RecoveryStatus recoveryStatus(const Place& place) {
     status.backend = state.backend;
     status.spare = state.spare;
     status.state = std::string(recovery::name(state.state));
-    if (state.state == State::held) status.state += "(" + std::string(recovery::name(state.held)) + ")";
+    if (state.state == State::held)
+        status.state += "(" + std::string(recovery::name(state.held)) + ")";
     status.reason = state.reason;
     status.since = state.died_wall;
     status.restored_bytes = state.done_bytes;
-    if (state.total_bytes > 0) status.progress = static_cast<double>(state.done_bytes) / static_cast<double>(state.total_bytes);
+    if (state.total_bytes > 0)
+        status.progress =
+            static_cast<double>(state.done_bytes) / static_cast<double>(state.total_bytes);
     if (state.state > State::restore && state.state <= State::done) status.progress = 1;
     status.snapshot = state.snapshot ? state.snapshot->id : "";
     return status;
@@ -136,7 +154,8 @@ PastRecoveryStatus pastStatus(const recovery::PastRecovery& past) {
     status.detected_ms = past.detected_ms;
     status.restored_bytes = past.restored_bytes;
     status.restore_ms = past.restore_ms;
-    for (const auto& step : past.steps) status.steps.push_back({std::string(recovery::name(step.state)), toMs(step.took)});
+    for (const auto& step : past.steps)
+        status.steps.push_back({std::string(recovery::name(step.state)), toMs(step.took)});
     return status;
 }
 
@@ -144,7 +163,8 @@ PoolStatus poolStatus(const StatusSources& s, const PoolState& pool) {
     auto totals = s.counters.pool(pool);
     PoolStatus status;
     status.state = poolState(s, pool);
-    status.held = static_cast<uint64_t>(std::max(0, pool.stats->waiting.load(std::memory_order_relaxed)));
+    status.held =
+        static_cast<uint64_t>(std::max(0, pool.stats->waiting.load(std::memory_order_relaxed)));
     status.held_total = totals["held"];
     status.requests = totals["requests"];
     status.errors = totals["errors"];
@@ -166,7 +186,8 @@ PoolStatus poolStatus(const StatusSources& s, const PoolState& pool) {
 }  // namespace
 
 SnapshotStatus snapshotStatus(const recovery::SnapshotInfo& snapshot) {
-    return {snapshot.id, snapshot.name, snapshot.time, snapshot.type, snapshot.bytes, snapshot.proven};
+    return {snapshot.id,   snapshot.name,  snapshot.time,
+            snapshot.type, snapshot.bytes, snapshot.proven};
 }
 
 std::string backendState(const Registry& registry, const Place& place) {
@@ -180,7 +201,8 @@ std::string backendState(const Registry& registry, const Place& place) {
     }
     if (flags.drained) return "draining";
     if (!registry.filling(place)) return "down";
-    if (place.starting || (place.health.starting && place.health.verdict != health::Verdict::up)) return "starting";
+    if (place.starting || (place.health.starting && place.health.verdict != health::Verdict::up))
+        return "starting";
     return std::string(health::name(place.health.verdict));
 }
 
@@ -193,13 +215,15 @@ Status buildStatus(const StatusSources& s) {
     status.draining = s.draining;
     for (const auto& listener : s.registry.listeners()) {
         auto totals = s.counters.listener(listener);
-        status.listeners.push_back({listener.conf.listen.text(), totals["connections"], listener.stats->sum(&ListenerShard::open),
-                                    totals["requests"], totals["bad_requests"], false});
+        status.listeners.push_back({listener.conf.listen.text(), totals["connections"],
+                                    listener.stats->sum(&ListenerShard::open), totals["requests"],
+                                    totals["bad_requests"], false});
     }
     for (const auto& [name, pool] : s.registry.pools()) status.pools[name] = poolStatus(s, pool);
     for (const auto& [name, repository] : s.backups.repositories())
-        status.repositories[name] = {repository.reachable, repository.snapshots, repository.space.bytes,
-                                     repository.space.free_bytes, repository.error};
+        status.repositories[name] = {repository.reachable, repository.snapshots,
+                                     repository.space.bytes, repository.space.free_bytes,
+                                     repository.error};
     return status;
 }
 

@@ -10,7 +10,9 @@ namespace {
 // Alive by its last answers, though wrong ones: what a panicking pool falls back to.
 bool answersSomething(const health::HealthState& state) {
     if (state.exited) return false;
-    return std::ranges::any_of(state.checks, [](const auto& check) { return check.failures > 0 && check.no_answers == 0; });
+    return std::ranges::any_of(state.checks, [](const auto& check) {
+        return check.failures > 0 && check.no_answers == 0;
+    });
 }
 
 BackendView backendView(const Registry& registry, const Place& place) {
@@ -18,7 +20,8 @@ BackendView backendView(const Registry& registry, const Place& place) {
     BackendView view;
     view.slot = place.slot;
     view.name = place.key.backend;
-    view.address = (filling ? *filling : place.conf.server).address;  // fenced: any, it is not accepting
+    view.address =
+        (filling ? *filling : place.conf.server).address;  // fenced: any, it is not accepting
     view.epoch = registry.assignment(place).epoch;
     view.accepting = accepting(registry, place);
     view.weight = place.conf.weight;
@@ -67,16 +70,22 @@ bool accepting(const Registry& registry, const Place& place) {
 std::shared_ptr<const View> buildView(const Registry& registry) {
     auto view = std::make_shared<View>();
     view->generation = registry.generation();
-    for (const auto& [name, pool] : registry.pools()) view->pools.push_back(poolView(registry, pool));
-    for (const auto& listener : registry.listeners()) view->listeners.push_back(listenerView(listener));
+    for (const auto& [name, pool] : registry.pools())
+        view->pools.push_back(poolView(registry, pool));
+    for (const auto& listener : registry.listeners())
+        view->listeners.push_back(listenerView(listener));
     return view;
 }
 
-std::shared_ptr<const Router> buildRouter(const conf::Config& config, const conf::Listener& listener) {
+std::shared_ptr<const Router> buildRouter(const conf::Config& config,
+                                          const conf::Listener& listener) {
     std::map<std::string, uint32_t> index;  // of the pools in a view: in the order of their names
-    for (const auto& [name, pool] : config.pools) index.emplace(name, static_cast<uint32_t>(index.size()));
+    for (const auto& [name, pool] : config.pools)
+        index.emplace(name, static_cast<uint32_t>(index.size()));
     std::vector<RouteRule> rules;
-    for (const auto& route : listener.routes) rules.push_back({route.host, route.path, index.at(route.pool)});
+    rules.reserve(listener.routes.size());
+    for (const auto& route : listener.routes)
+        rules.push_back({route.host, route.path, index.at(route.pool)});
     return std::make_shared<const Router>(rules);
 }
 

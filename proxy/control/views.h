@@ -9,17 +9,20 @@
 
 namespace regrow::control {
 
-// Whether new requests may go to the place: its server is healthy, of the right epoch, and no operator took it out. While
-// the pool panics (too many died at once) bad answers are better than none: those that still answer something are used.
+// Whether new requests may go to the place: its server is healthy, of the right epoch, and no
+// operator took it out. While the pool panics (too many died at once) bad answers are better than
+// none: those that still answer something are used.
 bool accepting(const Registry& registry, const Place& place);
 
 // The picture workers get. Pure.
 std::shared_ptr<const View> buildView(const Registry& registry);
 
 // Once for each configuration, not for each view: it may hold thousands of routes.
-std::shared_ptr<const Router> buildRouter(const conf::Config& config, const conf::Listener& listener);
+std::shared_ptr<const Router> buildRouter(const conf::Config& config,
+                                          const conf::Listener& listener);
 
-// Publishes views: at most one a loop turn, however many changes were made in it. Control loop only.
+// Publishes views: at most one a loop turn, however many changes were made in it. Control loop
+// only.
 class ViewPublisher {
   public:
     using Acknowledged = std::move_only_function<void()>;

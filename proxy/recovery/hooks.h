@@ -15,15 +15,24 @@
 // dies with us. It gets our environment plus these variables; those that are not known at that
 // point are absent, never empty:
 //
-//   REGROW_POOL         wiki                 REGROW_STEP         fence | prepare | verify | after |
-//   notify REGROW_BACKEND      wiki-1 (the place)   REGROW_SERVER       wiki/wiki-spare (that it
-//   gets, or that is fenced) REGROW_RECOVERY     id of the recovery   REGROW_EPOCH        of the
-//   new server REGROW_OLD_DATA     data directory of the server that died   REGROW_OLD_ADDRESS  its
-//   address REGROW_DATA         data directory of the new server         REGROW_ADDRESS      its
-//   address REGROW_STAGING      what `verify` looks at, before it becomes REGROW_DATA
-//   REGROW_SNAPSHOT     id of the snapshot   REGROW_SNAPSHOT_TIME  RFC 3339
-//   REGROW_LINEAGE      of the data          REGROW_REASON         why: "process exited: exit 3", …
-//   REGROW_RESULT       done | failed | cancelled | held (after, notify)
+// clang-format off
+//   REGROW_POOL           wiki
+//   REGROW_BACKEND        wiki-1: the place
+//   REGROW_SERVER         wiki/wiki-spare: that it gets, or that is fenced
+//   REGROW_STEP           fence | prepare | verify | after | notify
+//   REGROW_RECOVERY       id of the recovery
+//   REGROW_EPOCH          of the new server
+//   REGROW_OLD_DATA       data directory of the server that died
+//   REGROW_OLD_ADDRESS    its address
+//   REGROW_DATA           data directory of the new server
+//   REGROW_ADDRESS        its address
+//   REGROW_STAGING        what `verify` looks at, before it becomes REGROW_DATA
+//   REGROW_SNAPSHOT       id of the snapshot
+//   REGROW_SNAPSHOT_TIME  RFC 3339
+//   REGROW_LINEAGE        of the data
+//   REGROW_REASON         why: "process exited: exit 3", …
+//   REGROW_RESULT         done | failed | cancelled | held (after, notify)
+// clang-format on
 //
 // Exit 0 lets the step go on; anything else, and its timeout, stops it. Standard output is logged,
 // line by line; the end of standard error is in the error.

@@ -188,6 +188,10 @@ Result<> mayApprove(const RecoveryState& state) {
         case HeldReason::paused:
             return fail(Code::refused, Source::client,
                         "recoveries are paused: `regrow resume` first");
+        case HeldReason::maintenance:
+            return fail(Code::refused, Source::client,
+                        fmt::format("{}/{} is in maintenance: `regrow undrain` first", state.pool,
+                                    state.backend));
         case HeldReason::no_spare:
             return fail(
                 Code::refused, Source::client,

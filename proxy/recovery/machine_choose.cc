@@ -144,9 +144,11 @@ void choosePinned(Turn& turn, const SnapshotPinned&) {
 }
 
 void choosePinFailed(Turn& turn, const PinFailed& event) {
-    turn.say(fmt::format("snapshot {} cannot be pinned: {}", turn.s.snapshot->shortId(), event.text));
+    turn.say(
+        fmt::format("snapshot {} cannot be pinned: {}", turn.s.snapshot->shortId(), event.text));
     turn.s.tried.push_back(turn.s.snapshot->id);
-    enterChoose(turn, fmt::format("snapshot {} went away: {}", turn.s.snapshot->shortId(), event.text));
+    enterChoose(turn,
+                fmt::format("snapshot {} went away: {}", turn.s.snapshot->shortId(), event.text));
 }
 
 void chooseStopped(Turn& turn, const ReplacementStopped&) {

@@ -88,7 +88,8 @@ void askFence(Turn& turn) {
 void advanceFence(Turn& turn) {
     auto& s = turn.s;
     if (!cut(s)) return;
-    // A replacement that served and died as its predecessor did: the next spare would go the same way.
+    // A replacement that served and died as its predecessor did: the next spare would go the same
+    // way.
     if (s.rescue_over && s.served && turn.context.flapping_until && !s.approved)
         return hold(turn, HeldReason::flapping, State::choose,
                     fmt::format("{} died as well soon after it served: held down", s.old_server));

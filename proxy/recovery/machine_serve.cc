@@ -191,8 +191,8 @@ void enterProtect(Turn& turn, std::string reason) {
 
 void protectTaken(Turn& turn, const SnapshotTaken& event) {
     if (!event.snapshot.proven)
-        return firstSnapshotAgain(turn,
-                                  fmt::format("snapshot {} is not proven", event.snapshot.shortId()));
+        return firstSnapshotAgain(
+            turn, fmt::format("snapshot {} is not proven", event.snapshot.shortId()));
     finish(turn, State::done,
            fmt::format("{} fills the place, protected by snapshot {}", turn.s.spare,
                        event.snapshot.shortId()));
