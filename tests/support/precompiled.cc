@@ -1,1 +1,2 @@
-// Exists so that the precompiled catch.hpp belongs to one target, which every test executable reuses.
+// Exists so that the precompiled catch.hpp belongs to one target, which every test executable
+// reuses.

@@ -119,12 +119,22 @@ TEST_CASE("the file says who fills a place until the journal does", "[registry]"
     CHECK_FALSE(f.registry->filledBy("none", "wiki-1"));
     CHECK(f.registry->filling(f.place())->name == "spare-1");
     CHECK(f.registry->serverRecord(f.pool(), "spare-1").state == recovery::ServerState::in_use);
-    CHECK(f.registry->serverRecord(f.pool(), "wiki-1").state == recovery::ServerState::free);
+    // Cut off, and not a spare because of that: its data may exist nowhere else.
+    CHECK(f.registry->serverRecord(f.pool(), "wiki-1").state == recovery::ServerState::quarantined);
     REQUIRE(f.journal->server({"wiki", "wiki-1"}, {recovery::ServerState::quarantined, "why", ""}));
     CHECK(f.registry->serverRecord(f.pool(), "wiki-1").state == recovery::ServerState::quarantined);
     f.restart();
     CHECK(f.registry->assignment(f.place()) == kReplaced);
     CHECK(f.registry->serverRecord(f.pool(), "wiki-1").reason == "why");
+}
+
+TEST_CASE("a released server is a spare until it fills a place again", "[registry]") {
+    test::ControlFixture f;
+    REQUIRE(f.journal->assign(f.place().key, kReplaced));
+    REQUIRE(f.journal->server({"wiki", "wiki-1"}, {}));
+    CHECK(f.registry->serverRecord(f.pool(), "wiki-1").state == recovery::ServerState::free);
+    REQUIRE(f.journal->assign(f.place().key, {"wiki-1", 5, "", ""}));
+    CHECK(f.registry->serverRecord(f.pool(), "wiki-1").state == recovery::ServerState::in_use);
 }
 
 TEST_CASE("a fenced place is filled by nobody", "[registry]") {

@@ -268,6 +268,7 @@ TEST_CASE("time passes while the proxy is down") {
     CHECK(std::chrono::abs(opened(dir.path, later)->saved().budgets.at("wiki").spent.front() -
                            (later.now() - 30min)) < 1min);
     later.setWall(clock.wallNow() - 24h);
-    const auto age = later.now() - opened(dir.path, later)->saved().budgets.at("wiki").spent.front();
+    const auto age =
+        later.now() - opened(dir.path, later)->saved().budgets.at("wiki").spent.front();
     CHECK((age >= 0s && age < 1min));
 }
