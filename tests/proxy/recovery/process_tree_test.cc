@@ -27,8 +27,10 @@ class Leader {
         options.environment = {"REGROW_SERVER_TOKEN=" + token, "PIDS=" + (dir / "pids"),
                                "DIR=" + dir.path()};
         options.new_session = true;
+        options.gated = true;  // identified before it can end
         child = spawn(options).value();
         id = identify(child.pid).value();
+        child.release();
     }
     ~Leader() {
         killTree(tree(), 0s, 5s);

@@ -169,9 +169,10 @@ TEST_CASE("untouched and fresh with the real verbs", "[steps][real]") {
     CHECK(refused.error().code == Code::refused);
     CHECK_THAT(refused.error().message, Contains("wiki/a has snapshots"));
 
+    const WallTime exited_at = Wall::now();
     const auto untouched = [&](const std::string& lineage) {
         return f.wait<UntouchedResult>([&](OnDone<UntouchedResult> done) {
-            return f.steps.untouched({f.repository, "wiki/a", f.data, Wall::now(), lineage, 1},
+            return f.steps.untouched({f.repository, "wiki/a", f.data, exited_at, lineage, 1},
                                      std::move(done));
         });
     };
@@ -182,7 +183,7 @@ TEST_CASE("untouched and fresh with the real verbs", "[steps][real]") {
     answer = untouched("l7");
     REQUIRE(answer.has_value());
     CHECK_FALSE(answer->untouched);
-    std::filesystem::remove(f.data + "/a");
+    std::filesystem::remove(f.data + "/a");  // its directory changed after the exit
     answer = untouched("");
     REQUIRE(answer.has_value());
     CHECK_FALSE(answer->untouched);
