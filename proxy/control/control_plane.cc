@@ -52,7 +52,7 @@ std::string needsRestart(const conf::Config& now, const conf::Config& next) {
 }  // namespace
 
 Result<std::unique_ptr<ControlPlane>> ControlPlane::start(
-    EventLoop& loop, const Clock& clock, std::shared_ptr<const conf::Config> config,
+    EventLoop& loop, const Clock& clock, const std::shared_ptr<const conf::Config>& config,
     Options options) {
     REGROW_CHECK(keysReadable(*config));
     REGROW_TRY(auto journal, recovery::Journal::open(config->state_dir, clock));

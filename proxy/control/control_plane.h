@@ -40,9 +40,9 @@ class ControlPlane final : public Control {
 
     // Binds the listeners, opens the state, carries on what an earlier run had begun. Errors name
     // what is in the way.
-    static Result<std::unique_ptr<ControlPlane>> start(EventLoop& loop, const Clock& clock,
-                                                       std::shared_ptr<const conf::Config> config,
-                                                       Options options);
+    static Result<std::unique_ptr<ControlPlane>> start(
+        EventLoop& loop, const Clock& clock, const std::shared_ptr<const conf::Config>& config,
+        Options options);
     ~ControlPlane() override;
 
     Status status() const override;
