@@ -208,8 +208,10 @@ constexpr bool complete(const Table& table) {
     });
 }
 static_assert(!kBuilt.twice, "a (state, event) is mapped twice");
+#ifndef __SANITIZE_ADDRESS__  // GCC with sanitizers takes no function's address for a constant
 static_assert(complete(kBuilt.table),
               "a (state, event) is not mapped: name a handler, or ignore it on purpose");
+#endif
 
 // Which command an event answers.
 struct AnswerRow {
