@@ -16,11 +16,11 @@ void* counted(void* memory) {
     return memory;
 }
 
-void* allocate(std::size_t size) {
+[[maybe_unused]] void* allocate(std::size_t size) {
     return counted(std::malloc(size == 0 ? 1 : size));
 }
 
-void* allocateAligned(std::size_t size, std::align_val_t alignment) {
+[[maybe_unused]] void* allocateAligned(std::size_t size, std::align_val_t alignment) {
     const auto align = static_cast<std::size_t>(alignment);
     return counted(std::aligned_alloc(align, (size + align - 1) / align * align));
 }
@@ -35,6 +35,9 @@ uint64_t processAllocations() {
     return process_count.load(std::memory_order_relaxed);
 }
 }  // namespace regrow::test
+
+// The sanitizers bring operators of their own, which must stay whole: there nothing is counted.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 
 void* operator new(std::size_t size) {
     return allocate(size);
@@ -72,3 +75,5 @@ void operator delete(void* p, std::size_t, std::align_val_t) noexcept {
 void operator delete[](void* p, std::size_t, std::align_val_t) noexcept {
     std::free(p);
 }
+
+#endif

@@ -242,7 +242,8 @@ TEST_CASE("the file stays small, and only the last recoveries are remembered") {
     }
     CHECK(std::filesystem::file_size(dir.journal()) < 60'000);
     journal.reset();
-    const auto& past = opened(dir.path, clock)->saved().past.at("wiki");
+    journal = opened(dir.path, clock);
+    const auto& past = journal->saved().past.at("wiki");
     CHECK(past.size() == kPastRecoveriesPerPool);
     CHECK(past.back().id == "199");
 }
