@@ -80,7 +80,7 @@ std::unexpected<Error> refused(const std::string& address, const Answer& answer)
 
 // Where a listen address is reached from here: 0.0.0.0 means this machine.
 std::string reachable(const Address& listen) {
-    const std::string text = listen.text();
+    std::string text = listen.text();
     if (text.starts_with("0.0.0.0:")) return "127.0.0.1:" + text.substr(8);
     if (text.starts_with("[::]:")) return "[::1]:" + text.substr(5);
     return text;

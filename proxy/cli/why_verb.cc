@@ -70,7 +70,7 @@ std::optional<std::string> present(const Value& stats, const std::string& pool,
     if (!backends) return std::nullopt;
     for (const auto& b : backends->GetArray())
         if (json::getString(b, "name") == name)
-            return fmt::format("{} is {}: {}", pool + "/" + name,
+            return fmt::format("{}/{} is {}: {}", pool, name,
                                json::getString(b, "state").value_or("?"),
                                json::getString(b, "reason").value_or("no reason recorded"));
     return std::nullopt;

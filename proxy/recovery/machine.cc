@@ -95,7 +95,7 @@ void Turn::drop(Action action) {
     std::erase_if(s.pending, [&](const Pending& p) { return p.action == action; });
 }
 
-void Turn::say(std::string text) {
+void Turn::say(const std::string& text) {
     if (!note.empty()) note += "; ";
     note += text;
 }

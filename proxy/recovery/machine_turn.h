@@ -32,7 +32,7 @@ struct Turn {
     void due(Duration from_now) { s.deadline = now + from_now; }
     bool deadlinePassed() const { return s.deadline && now >= *s.deadline; }
     bool retryDue() const { return s.retry_at && now >= *s.retry_at; }
-    void say(std::string text);  // adds to the note
+    void say(const std::string& text);  // adds to the note
 };
 
 Command command(const RecoveryState& state, Action action, uint32_t step);
