@@ -58,6 +58,7 @@ class Fence final : public Operation {
     // A hook that failed is a fence that failed: the operator wanted what it does. One that
     // succeeded is the operator's word, also for a server that nobody here can see.
     void decide() {
+        if (!on_done_) return;  // told already: the deadline and the last answer came in one turn
         timer_.cancel();
         auto callback = std::move(on_done_);
         callback(outcome());  // may destroy *this
