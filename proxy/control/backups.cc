@@ -1,6 +1,7 @@
 #include "proxy/control/backups.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -150,6 +151,7 @@ void Backups::finished(const recovery::BackupSchedule::Due& due, const recovery:
 void Backups::noteSnapshot(Place& place, const recovery::SnapshotInfo& snapshot, bool unchanged,
                            WallTime started) {
     insert(place.snapshots, snapshot);
+    fresh_[snapshot.id] = loop_.now();
     if (snapshot.proven && started > place.last_captured.value_or(WallTime{}))
         place.last_captured = started;
     if (unchanged) return;
@@ -185,10 +187,10 @@ recovery::Handle Backups::list(Place& place,
     const auto repository = pool.conf.backup.repositories.front();
     return steps_.listSnapshots(
         refOf(pool), "",
-        [this, repository, key = place.key,
+        [this, repository, key = place.key, began = loop_.now(),
          done = std::move(done)](Result<recovery::SnapshotListing> listing) mutable {
             if (!listing) return done(std::unexpected(std::move(listing).error()));
-            noteListing(repository, *listing);
+            noteListing(repository, began, *listing);
             Place* const found = registry_.place(key);
             done(found ? found->snapshots : std::vector<recovery::SnapshotInfo>{});
         });
@@ -257,15 +259,16 @@ void Backups::open(const std::string& name) {
 
 void Backups::readList(const std::string& name) {
     const auto& conf = registry_.config().repositories.at(name);
-    listings_[name] = steps_.listSnapshots({conf.path, conf.key_file}, "",
-                                           [this, name](Result<recovery::SnapshotListing> listing) {
-                                               const auto handle = std::move(listings_[name]);
-                                               listings_.erase(name);
-                                               if (listing)
-                                                   noteListing(name, *listing);
-                                               else
-                                                   unreachable(name, listing.error());
-                                           });
+    listings_[name] = steps_.listSnapshots(
+        {conf.path, conf.key_file}, "",
+        [this, name, began = loop_.now()](Result<recovery::SnapshotListing> listing) {
+            const auto handle = std::move(listings_[name]);
+            listings_.erase(name);
+            if (listing)
+                noteListing(name, began, *listing);
+            else
+                unreachable(name, listing.error());
+        });
 }
 
 void Backups::unreachable(const std::string& name, const Error& error) {
@@ -276,25 +279,34 @@ void Backups::unreachable(const std::string& name, const Error& error) {
     state.error = error.message;
 }
 
-void Backups::noteListing(const std::string& name, const recovery::SnapshotListing& listing) {
+void Backups::noteListing(const std::string& name, Instant began,
+                          const recovery::SnapshotListing& listing) {
     auto& state = repositories_[name];
     const bool came_back = !state.reachable && !state.error.empty();
     state = {true, listing.snapshots.size(), listing.space, "", true};
-    for (auto& [pool_name, pool] : registry_.pools()) {
-        if (registry_.repositoryOf(pool) != name) continue;
-        for (const auto& place : pool.places) {
-            place->listed = true;
-            place->snapshots.clear();
-            for (const auto& snapshot : listing.snapshots)
-                if (snapshot.name == place->name()) place->snapshots.push_back(snapshot);
-            for (const auto& snapshot : place->snapshots)
-                if (snapshot.proven)
-                    place->last_captured =
-                        std::max(place->last_captured.value_or(WallTime{}), snapshot.time);
-        }
-    }
+    for (auto& [pool_name, pool] : registry_.pools())
+        if (registry_.repositoryOf(pool) == name)
+            for (const auto& place : pool.places) takeListed(*place, began, listing);
     if (came_back) events_.add("", "", "backup", "repository " + name + " answers again");
     changed_();
+}
+
+void Backups::takeListed(Place& place, Instant began, const recovery::SnapshotListing& listing) {
+    place.listed = true;
+    auto before = std::exchange(place.snapshots, {});
+    for (const auto& snapshot : listing.snapshots)
+        if (snapshot.name == place.name()) insert(place.snapshots, snapshot);
+    for (const auto& snapshot : before) {
+        const auto ended = fresh_.find(snapshot.id);
+        if (ended == fresh_.end()) continue;
+        if (ended->second >= began)
+            insert(place.snapshots, snapshot);
+        else
+            fresh_.erase(ended);
+    }
+    for (const auto& snapshot : place.snapshots)
+        if (snapshot.proven)
+            place.last_captured = std::max(place.last_captured.value_or(WallTime{}), snapshot.time);
 }
 
 }  // namespace regrow::control

@@ -61,7 +61,9 @@ class Backups {
                   WallTime started, Result<recovery::CaptureResult> result);
     void noteSnapshot(Place& place, const recovery::SnapshotInfo& snapshot, bool unchanged,
                       WallTime started);
-    void noteListing(const std::string& repository, const recovery::SnapshotListing& listing);
+    void noteListing(const std::string& repository, Instant began,
+                     const recovery::SnapshotListing& listing);
+    void takeListed(Place& place, Instant began, const recovery::SnapshotListing& listing);
     void noteFailure(Place& place, const Error& error, bool first);
 
     EventLoop& loop_;
@@ -73,6 +75,8 @@ class Backups {
     std::map<std::string, recovery::Handle> captures_;  // by place name
     std::map<std::string, recovery::Handle> listings_;  // by repository
     std::map<std::string, Repository> repositories_;
+    // By snapshot: when a capture ended. A listing that began before does not have it yet.
+    std::map<std::string, Instant> fresh_;
     Timer due_;
     Timer refresh_;
 };

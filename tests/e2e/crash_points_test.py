@@ -47,9 +47,9 @@ class Killed(harness.TestCase):
         try:
             world.start_with_items()
         except BaseException as error:
-            error.add_note(world.story())
+            story = world.story()
             world.end()
-            raise
+            raise AssertionError(f"{error}\n\n{story}") from error
         strike = world.lose_host if fault == "host-loss" else world.crash
         return world, strike
 

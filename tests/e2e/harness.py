@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 import unittest
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 TREE = Path(__file__).resolve().parents[2]
@@ -474,16 +474,19 @@ class World:
         return wait_for(listed, f"snapshot {snapshot} to be listed")[0]
 
     def snapshot(self, backend="wiki-1"):
-        """A proven snapshot that began after this call. An item is written, for nothing new is taken of unchanged data."""
+        """The proven snapshot that has everything acknowledged before this call, and an item of its own (nothing new is
+        taken of unchanged data). A capture on schedule may have it first; so the coverage is asked for, not the id."""
+        self.put(f"mark-{now().timestamp()}")
         began = now()
-        self.put(f"mark-{began.timestamp()}")
         # Refused for a moment after it came up: its data is marked first.
         wait_for(lambda: run("backup", f"wiki/{backend}", "-a", f"127.0.0.1:{self.admin}").returncode == 0, "a capture to begin")
 
-        def taken():
-            newer = [s for s in self.snapshots(f"wiki/{backend}") if s["verified"] and parse_time(s["time"]) >= began]
-            return newer[-1]["id"] if newer else None
-        return wait_for(taken, "a proven snapshot")
+        def covered():
+            asked = now()
+            rpo = self.pool_stats()["backup"]["rpo_s"]
+            return rpo is not None and asked - timedelta(seconds=rpo) >= began
+        wait_for(covered, "the data to be covered by a proven snapshot")
+        return [s for s in self.snapshots(f"wiki/{backend}") if s["verified"]][-1]["id"]
 
     # Being a client of the service.
     def ask(self, method, path, body=None, headers=None, patience=PATIENCE):
