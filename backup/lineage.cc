@@ -96,8 +96,11 @@ Result<> removeMarker(const std::string& data) {
     return syncDirectory(data);
 }
 
-Result<Marker> requireMarker(const std::string& data, const std::string& backend,
-                             const std::string& lineage, uint64_t epoch) {
+namespace {
+
+// The marker there, unless it is another's.
+Result<Marker> markerOf(const std::string& data, const std::string& backend,
+                        const std::string& lineage) {
     const auto refuse = [&](const std::string& why) {
         return fail(Code::refused, Source::disk, fmt::format("{}: {}", data, why));
     };
@@ -112,9 +115,30 @@ Result<Marker> requireMarker(const std::string& data, const std::string& backend
         return refuse(fmt::format("the data of {}, not of {}", marker->backend, backend));
     if (marker->lineage != lineage)
         return refuse(fmt::format("of lineage {}, not {}", marker->lineage, lineage));
-    if (marker->epoch != epoch)
-        return refuse(fmt::format("of epoch {}, not {}", marker->epoch, epoch));
     return std::move(*marker);
+}
+
+std::unexpected<Error> otherEpoch(const std::string& data, uint64_t is, uint64_t wanted) {
+    return fail(Code::refused, Source::disk,
+                fmt::format("{}: of epoch {}, not {}", data, is, wanted));
+}
+
+}  // namespace
+
+Result<> raiseEpoch(const std::string& data, const std::string& backend, const std::string& lineage,
+                    uint64_t epoch) {
+    REGROW_TRY(auto marker, markerOf(data, backend, lineage));
+    if (marker.epoch > epoch) return otherEpoch(data, marker.epoch, epoch);
+    if (marker.epoch == epoch) return {};
+    marker.epoch = epoch;
+    return writeMarker(data, marker);
+}
+
+Result<Marker> requireMarker(const std::string& data, const std::string& backend,
+                             const std::string& lineage, uint64_t epoch) {
+    REGROW_TRY(auto marker, markerOf(data, backend, lineage));
+    if (marker.epoch != epoch) return otherEpoch(data, marker.epoch, epoch);
+    return marker;
 }
 
 }  // namespace regrow::backup

@@ -46,6 +46,11 @@ Result<Marker> decodeMarker(std::string_view text);  // Code::corrupt names what
 // understood.
 Result<std::optional<Marker>> readMarker(const std::string& data);
 Result<> writeMarker(const std::string& data, const Marker& marker);
+// The server that has this data serves at a higher epoch from now on. Code::refused unless the
+// marker is of this backend and lineage and of no higher epoch; the same epoch again changes
+// nothing.
+Result<> raiseEpoch(const std::string& data, const std::string& backend, const std::string& lineage,
+                    uint64_t epoch);
 // Durable; absent is success.
 Result<> removeMarker(const std::string& data);
 

@@ -223,6 +223,18 @@ void addStepFresh(CLI::App* step, int& exit_code) {
     verb->callback([&exit_code, a] { exit_code = stepFresh(*a); });
 }
 
+void addStepRaise(CLI::App* step, int& exit_code) {
+    CLI::App* verb =
+        step->add_subcommand("raise", "the server with this data serves at a higher epoch");
+    auto a = std::make_shared<RaiseArguments>();
+    verb->add_option("--data", a->data)->required();
+    verb->add_option("--backend", a->backend)->required();
+    verb->add_option("--lineage", a->lineage)->required();
+    verb->add_option("--epoch", a->epoch)->required();
+    verb->add_flag("--json", a->json);
+    verb->callback([&exit_code, a] { exit_code = stepRaise(*a); });
+}
+
 }  // namespace
 
 void addBackupVerbs(CLI::App& app, int& exit_code, const OnlineVerb& online) {
@@ -238,6 +250,7 @@ void addBackupVerbs(CLI::App& app, int& exit_code, const OnlineVerb& online) {
     addStepActivate(step, exit_code);
     addStepUntouched(step, exit_code);
     addStepFresh(step, exit_code);
+    addStepRaise(step, exit_code);
     addStepPin(step, exit_code);
     addRecoverySteps(step, exit_code);
 }

@@ -102,4 +102,15 @@ int stepFresh(const FreshArguments& a) {
     return kDone;
 }
 
+int stepRaise(const RaiseArguments& a) {
+    VerbOutput out(a.json);
+    if (const auto raised = backup::raiseEpoch(a.data, a.backend, a.lineage, a.epoch); !raised)
+        return out.failure(raised.error());
+    out.say(fmt::format("{} is of epoch {}.", a.data, a.epoch));
+    json::Writer w;
+    VerbOutput::beginResult(w).field("epoch", a.epoch);
+    out.result(w);
+    return kDone;
+}
+
 }  // namespace regrow::cli

@@ -32,8 +32,17 @@ struct FreshArguments
     uint64_t epoch = 0;
 };
 
+struct RaiseArguments {
+    std::string data;
+    std::string backend;
+    std::string lineage;
+    uint64_t epoch = 0;
+    bool json = false;
+};
+
 int stepActivate(const ActivateArguments& arguments);
 int stepUntouched(const UntouchedArguments& arguments);
 int stepFresh(const FreshArguments& arguments);
+int stepRaise(const RaiseArguments& arguments);
 
 }  // namespace regrow::cli

@@ -144,6 +144,9 @@ void Backups::finished(const recovery::BackupSchedule::Due& due, const recovery:
                      counts ? started : WallTime{});
     if (place && !result && counts)
         noteFailure(*place, result.error(), !before || before->failures == 0);
+    if (place && !result && counts && result.error().code == Code::refused &&
+        result.error().source == Source::disk)
+        doubted_(*place);
     runDue();
 }
 

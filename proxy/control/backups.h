@@ -30,6 +30,9 @@ class Backups {
     // A proven snapshot was added or the repository began or ceased to answer: gates look again.
     void onChange(std::function<void()> changed) { changed_ = std::move(changed); }
 
+    // A capture found another marker in the data, or none.
+    void onDoubt(std::function<void(Place&)> doubted) { doubted_ = std::move(doubted); }
+
     // After a configuration was taken: schedules follow it, repositories are looked at.
     void configure();
     // The place serves from marked data; its schedule begins, the first capture at once.
@@ -71,6 +74,7 @@ class Backups {
     recovery::LocalSteps& steps_;
     EventLog& events_;
     std::function<void()> changed_ = [] {};
+    std::function<void(Place&)> doubted_ = [](Place&) {};
     recovery::BackupSchedule schedule_;
     std::map<std::string, recovery::Handle> captures_;  // by place name
     std::map<std::string, recovery::Handle> listings_;  // by repository

@@ -85,6 +85,7 @@ ControlPlane::ControlPlane(EventLoop& loop, const Clock& clock, Options options,
       health_(loop, registry_, events_, views_),
       driver_(loop, registry_, events_),
       actions_({loop, registry_, events_, driver_, backups_, health_, servers_, views_, steps_}),
+      returns_(registry_, health_, driver_, steps_),
       periodic_(loop, [this] { everyFiveSeconds(); }) {}
 
 ControlPlane::~ControlPlane() {
@@ -99,20 +100,20 @@ Result<> ControlPlane::begin(const std::shared_ptr<const conf::Config>& config) 
     REGROW_CHECK(events_.openAuditLog(audit));
     wire();
     REGROW_CHECK(servers_.open(
-        config->state_dir,
-        {.exited = [this](Place& place, const std::string& text,
-                          WallTime) { health_.serverExited(place, text); },
-         .data_gone =
-             [this](Place& place, const std::string& why) {
-                 driver_.died(place, {.kind = recovery::EvidenceKind::process_exit,
-                                      .text = "not running, and its data is not as it was: " + why,
-                                      .proof = true,
-                                      .server = registry_.assignment(place).server,
-                                      .died_at = loop_.now(),
-                                      .died_wall = Wall::now(),
-                                      .data_gone = true});
-             },
-         .started = [this](Place& place) { health_.serverStarting(place); }}));
+        config->state_dir, {.exited = [this](Place& place, const std::string& text,
+                                             WallTime) { health_.serverExited(place, text); },
+                            .data_gone =
+                                [this](Place& place, const std::string& why) {
+                                    driver_.died(place,
+                                                 {.kind = recovery::EvidenceKind::process_exit,
+                                                  .text = why,
+                                                  .proof = true,
+                                                  .server = registry_.assignment(place).server,
+                                                  .died_at = loop_.now(),
+                                                  .died_wall = Wall::now(),
+                                                  .data_gone = true});
+                                },
+                            .started = [this](Place& place) { health_.serverStarting(place); }}));
     REGROW_CHECK(openListeners(*config));
     registry_.take(config);
     driver_.load();
@@ -135,7 +136,14 @@ void ControlPlane::wire() {
     });
     backups_.onChange([this] {
         servers_.bringUp();
+        for (const auto& [name, pool] : registry_.pools())
+            for (const auto& place : pool.places)
+                if (!place->marked && health_.provenUp(*place)) cameUp(*place);
         driver_.gateChanged();
+    });
+    backups_.onDoubt([this](Place& place) {
+        doubt(place);
+        if (place.data_in_doubt && health_.provenUp(place)) cameUp(place);
     });
     health_.setHooks(
         {.died = [this](Place& place,
@@ -145,25 +153,49 @@ void ControlPlane::wire() {
                  if (place.recovery) driver_.handle(place.key, recovery::Confirmed{text});
              },
          .up = [this](Place& place) { cameUp(place); },
-         .down = [this](Place& place) { backups_.disturbed(place, "its server is not up"); }});
+         .down = [this](Place& place) { wentDown(place); }});
 }
 
 // The server that fills the place serves: its data may be marked and captured, a recovery that only
 // waited may end.
 void ControlPlane::cameUp(Place& place) {
     place.exited_at.reset();
-    driver_.returned(place);
-    const auto& pool = registry_.poolOf(place);
-    const auto* const filling = registry_.filling(place);
-    if (!pool.conf.backup.on || !filling || filling->data.empty() || place.fenced) return;
+    const bool doubted = place.data_in_doubt;
+    if (place.fenced) return returns_.look(place);
+    if (!doubted) driver_.returned(place);
+    if (!hasData(place)) return;
     if (place.marked) {
         if (!place.recovery) backups_.cameUp(place);
         return;
     }
-    servers_.markFresh(place, [this, key = place.key] {
-        if (Place* const found = registry_.place(key); found && !found->recovery)
-            backups_.cameUp(*found);
+    servers_.markFresh(place, [this, doubted, key = place.key] {
+        Place* const found = registry_.place(key);
+        if (!found) return;
+        found->data_in_doubt = false;
+        views_.changed();
+        if (doubted) driver_.returned(*found);
+        if (!found->recovery) backups_.cameUp(*found);
     });
+}
+
+// What others run may come back on another disk, and nobody tells us of its exit.
+void ControlPlane::wentDown(Place& place) {
+    backups_.disturbed(place, "its server is not up");
+    doubt(place);
+}
+
+// No traffic until its marker was seen.
+void ControlPlane::doubt(Place& place) {
+    const auto* const filling = registry_.filling(place);
+    if (!hasData(place) || filling->service.supervised() || !place.marked) return;
+    place.marked = false;
+    place.data_in_doubt = true;
+    views_.changed();
+}
+
+bool ControlPlane::hasData(const Place& place) const {
+    const auto* const filling = registry_.filling(place);
+    return filling && !filling->data.empty() && registry_.poolOf(place).conf.backup.on;
 }
 
 // Sockets belong to the address: one that stays in the file keeps its socket and its backlog.
@@ -208,6 +240,7 @@ void ControlPlane::everyFiveSeconds() {
     events_.sync();
     for (auto& [name, pool] : registry_.pools()) pool.panic.tick({}, loop_.now());
     driver_.gateChanged();
+    returns_.lookAll();
 }
 
 Status ControlPlane::status() const {

@@ -13,6 +13,7 @@
 #include "proxy/control/recovery_actions.h"
 #include "proxy/control/recovery_driver.h"
 #include "proxy/control/registry.h"
+#include "proxy/control/return_watch.h"
 #include "proxy/control/server_processes.h"
 #include "proxy/control/status.h"
 #include "proxy/control/views.h"
@@ -73,6 +74,9 @@ class ControlPlane final : public Control {
     void take(std::shared_ptr<const conf::Config> config);
     void wire();
     void cameUp(Place& place);
+    void wentDown(Place& place);
+    void doubt(Place& place);
+    bool hasData(const Place& place) const;
     void everyFiveSeconds();
 
     Result<std::string> actOnBackend(const std::string& verb, Place& place,
@@ -102,6 +106,7 @@ class ControlPlane final : public Control {
     HealthMonitor health_;
     RecoveryDriver driver_;
     RecoveryActions actions_;
+    ReturnWatch returns_;
     Timer periodic_;
     bool draining_ = false;
 };

@@ -62,27 +62,34 @@ void HealthMonitor::configure() {
     });
     for (auto& [name, pool] : registry_.pools())
         for (const auto& place : pool.places) {
-            const auto* const filling = registry_.filling(*place);
+            const auto* const server = watched(*place);
             const auto known = watches_.find(place->key);
-            if (!filling || (known != watches_.end() && known->second.told))
-                continue;  // fenced, or a recovery watches
-            if (known == watches_.end() || known->second.server != filling->name) {
-                begin(*place, *filling);
+            if (!server || (known != watches_.end() && known->second.told))
+                continue;  // nobody is there, or a recovery watches
+            if (known == watches_.end() || known->second.server != server->name) {
+                begin(*place, *server);
                 continue;
             }
-            known->second.policy = health::policyOf(pool.conf, *filling);
+            known->second.policy = health::policyOf(pool.conf, *server);
             place->health = health::adapt(place->health, known->second.policy);
-            scheduler_.setTarget({place->name(), filling->address, pool.conf.checks});
+            scheduler_.setTarget({place->name(), server->address, pool.conf.checks});
         }
 }
 
-void HealthMonitor::begin(Place& place, const conf::Server& server) {
+// The server that fills the place; a fenced one may come back (return_watch.h).
+const conf::Server* HealthMonitor::watched(const Place& place) const {
+    if (const auto* const filling = registry_.filling(place)) return filling;
+    return place.recovery ? registry_.poolOf(place).server(place.recovery->old_server) : nullptr;
+}
+
+void HealthMonitor::begin(Place& place, const conf::Server& server, OnReplacement told) {
     auto& watch = watches_[place.key];
     const auto& pool = registry_.poolOf(place);
     watch.policy = health::policyOf(pool.conf, server);
     watch.server = server.name;
-    watch.told = nullptr;
-    watch.confirmed = false;
+    if (told) watch.policy.supervised = true;  // just started, whoever did it: down until proven up
+    watch.told = std::move(told);
+    watch.confirmed = watch.proven = false;
     place.health = health::initialState(watch.policy, loop_.now());
     place.health_since = Wall::now();
     scheduler_.setTarget({place.name(), server.address, pool.conf.checks});
@@ -119,9 +126,7 @@ void HealthMonitor::observe(const std::vector<serve::Observation>& observations)
 }
 
 void HealthMonitor::watchReplacement(Place& place, const conf::Server& server, OnReplacement told) {
-    begin(place, server);
-    auto& watch = watches_[place.key];
-    watch.told = std::move(told);
+    begin(place, server, std::move(told));
     feed(place, health::ProcessStarted{});
 }
 
@@ -162,8 +167,11 @@ bool HealthMonitor::feed(Place& place, const health::HealthEvent& event) {
     if (result.check_now) scheduler_.checkNow(place.name());
     armTick(place, it->second);
     if (result.transition) onTransition(place, it->second, *result.transition);
-    const auto again = watches_.find(place.key);  // the hooks may have ended the watch
-    if (again != watches_.end()) lookForDeath(place, again->second);
+    if (const auto again = watches_.find(place.key); again != watches_.end())
+        lookForFirstProof(place, again->second);
+    // The hooks may have ended the watch.
+    if (const auto again = watches_.find(place.key); again != watches_.end())
+        lookForDeath(place, again->second);
     return result.transition.has_value();
 }
 
@@ -182,6 +190,7 @@ void HealthMonitor::onTransition(Place& place, Watch& watch, const health::Trans
     views_.changed();
     if (transition.to == Verdict::up) {
         watch.confirmed = false;
+        watch.proven = true;
         if (watch.told) return watch.told(true, place.health_reason);
         return hooks_.up(place);
     }
@@ -206,6 +215,15 @@ void HealthMonitor::giveEvidence(Place& place, const health::Transition& transit
     hooks_.died(place, std::move(death));
 }
 
+// A server that others run begins as up, which no transition tells.
+void HealthMonitor::lookForFirstProof(Place& place, Watch& watch) {
+    if (watch.proven || watch.told || place.health.verdict != Verdict::up) return;
+    for (size_t i = 0; i < watch.policy.checks.size(); ++i)
+        if (place.health.checks[i].passes < watch.policy.checks[i].rise) return;
+    watch.proven = true;
+    hooks_.up(place);
+}
+
 // What health itself calls enough: several unanswered checks, and traffic that agrees or is silent
 // for twice as long.
 void HealthMonitor::lookForDeath(Place& place, Watch& watch) {
@@ -223,6 +241,11 @@ void HealthMonitor::armTick(Place& place, Watch& watch) {
         if (Place* const found = registry_.place(key)) feed(*found, health::Tick{});
     });
     watch.tick.after(std::max<Duration>(*wake - loop_.now(), std::chrono::milliseconds(1)));
+}
+
+bool HealthMonitor::provenUp(const Place& place) const {
+    const auto it = watches_.find(place.key);
+    return it != watches_.end() && it->second.proven && place.health.verdict == Verdict::up;
 }
 
 std::optional<HealthMonitor::LastCheck> HealthMonitor::lastCheck(const Place& place) const {

@@ -25,8 +25,8 @@ class HealthMonitor {
         std::function<void(Place&, recovery::BackendDied)>
             died;  // a piece of evidence; none for slow or wrong answers
         std::function<void(Place&, const std::string&)>
-            confirmed;                     // enough evidence that it is dead, not slow
-        std::function<void(Place&)> up;    // the server that fills the place serves
+            confirmed;                   // enough evidence that it is dead, not slow
+        std::function<void(Place&)> up;  // its server serves, proven by checks; also the first time
         std::function<void(Place&)> down;  // it does not, for whatever reason
     };
     struct LastCheck {
@@ -54,6 +54,8 @@ class HealthMonitor {
     void serverFillsPlace(Place& place);
 
     std::optional<LastCheck> lastCheck(const Place& place) const;
+    // Its checks say that it serves; a server that others run is `up` before any of them ran.
+    bool provenUp(const Place& place) const;
 
   private:
     struct Watch {
@@ -61,13 +63,16 @@ class HealthMonitor {
         std::string server;
         OnReplacement told;  // set while a recovery watches its replacement
         bool confirmed = false;
+        bool proven = false;  // came up by its checks, not by the benefit of the doubt
         std::optional<LastCheck> last;
         Timer tick;
     };
-    void begin(Place& place, const conf::Server& server);
+    void begin(Place& place, const conf::Server& server, OnReplacement told = nullptr);
     bool feed(Place& place, const health::HealthEvent& event);  // true: the verdict changed
     void onTransition(Place& place, Watch& watch, const health::Transition& transition);
     void giveEvidence(Place& place, const health::Transition& transition);
+    const conf::Server* watched(const Place& place) const;
+    void lookForFirstProof(Place& place, Watch& watch);
     void lookForDeath(Place& place, Watch& watch);
     void checkDone(const std::string& key, const health::CheckResult& result);
     void armTick(Place& place, Watch& watch);

@@ -58,8 +58,8 @@ void RecoveryActions::execute(Place& place, const Command& command) {
         case Action::start_service: return startService(place, command);
         case Action::watch_checks: return watchChecks(place, command);
         case Action::stop_replacement: return stopReplacement(place, command);
-        case Action::publish_serving:
-        case Action::reinstate_old: return publishServing(place, command);
+        case Action::publish_serving: return publishServing(place, command);
+        case Action::reinstate_old: return reinstate(place, command);
         case Action::release_held: return releaseHeld(place, command);
         case Action::ramp: return ramp(place, command);
         case Action::take_first_snapshot: return takeFirstSnapshot(place, command);
@@ -266,12 +266,28 @@ void RecoveryActions::inspectSpare(const Ask& ask, std::vector<std::string> cand
                   {spare->data, place->name()},
                   [this, ask, name, candidates = std::move(candidates),
                    refusals = std::move(refusals)](Result<recovery::InspectResult> seen) mutable {
-                      if (seen && seen->usable) return answer(ask, recovery::SpareClaimed{name});
+                      const auto taken = takenMeanwhile(ask, name);
+                      if (seen && seen->usable && !taken)
+                          return answer(ask, recovery::SpareClaimed{name});
                       if (!refusals.empty()) refusals += "; ";
-                      refusals +=
-                          "spare " + name + ": " + (seen ? seen->reason : seen.error().message);
+                      refusals += "spare " + name + ": " +
+                                  (taken  ? *taken
+                                   : seen ? seen->reason
+                                          : seen.error().message);
                       inspectSpare(ask, std::move(candidates), std::move(refusals));
                   }));
+}
+
+// By another recovery, while we looked at its directory.
+std::optional<std::string> RecoveryActions::takenMeanwhile(const Ask& ask,
+                                                           const std::string& name) {
+    const Place* const place = placeOf(ask);
+    if (!place || !place->recovery) return "nobody wants it any more";
+    const auto record = p_.registry.serverRecord(p_.registry.poolOf(*place), name);
+    const auto may =
+        recovery::change(record, recovery::ServerChange::claim, place->recovery->id, "");
+    if (may) return std::nullopt;
+    return may.error().message;
 }
 
 void RecoveryActions::pin(Place& place, const Command& command) {

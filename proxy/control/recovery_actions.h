@@ -56,6 +56,7 @@ class RecoveryActions {
     void rescue(Place& place, const recovery::Command& command);
     void captureRescue(const Ask& ask, const recovery::Command& command);
     void claimSpare(Place& place, const recovery::Command& command);
+    std::optional<std::string> takenMeanwhile(const Ask& ask, const std::string& name);
     void inspectSpare(const Ask& ask, std::vector<std::string> candidates, std::string refusals);
     void pin(Place& place, const recovery::Command& command);
     void restore(Place& place, const recovery::Command& command);
@@ -67,6 +68,7 @@ class RecoveryActions {
     void startReady(const Ask& ask, const recovery::Command& command);
     void watchChecks(Place& place, const recovery::Command& command);
     void stopReplacement(Place& place, const recovery::Command& command);
+    void reinstate(Place& place, const recovery::Command& command);
     void publishServing(Place& place, const recovery::Command& command);
     void releaseHeld(Place& place, const recovery::Command& command);
     void waitReleased(const Ask& ask);

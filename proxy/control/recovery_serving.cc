@@ -127,8 +127,25 @@ void RecoveryActions::stopReplacement(Place& place, const Command& command) {
                                  });
 }
 
+// Its data is marked with the new epoch before it gets a request: captures compare. Without an
+// answer the machine asks again.
+void RecoveryActions::reinstate(Place& place, const Command& command) {
+    const auto* const old = server(place, command.old_server);
+    if (!old || old->data.empty() || !p_.registry.poolOf(place).conf.backup.on)
+        return publishServing(place, command);
+    const Ask ask{place.key, command.step};
+    keep(ask, p_.steps.raiseEpoch(
+                  {old->data, place.name(), p_.registry.assignment(place).lineage, command.epoch},
+                  [this, ask, command](Result<> raised) {
+                      Place* const found = placeOf(ask);
+                      if (!found) return;
+                      if (raised) return publishServing(*found, command);
+                      log::error("recovery " + found->name(), "{}", raised.error().message);
+                  }));
+}
+
 void RecoveryActions::publishServing(Place& place, const Command& command) {
-    place.fenced = false;
+    place.fenced = place.data_in_doubt = false;
     place.marked = true;
     place.exited_at.reset();
     const auto& pool = p_.registry.poolOf(place);

@@ -45,6 +45,9 @@ struct Place {
     bool marked = false;                            // its data carries the lineage marker
     bool listed = false;      // `snapshots` was read from the repository at least once
     bool brought_up = false;  // its server was looked at, and started if that was right
+    // A server that others run was away and its marker was not seen since: it may have come back
+    // on an empty disk. No traffic until it was.
+    bool data_in_doubt = false;
 
     std::string name() const { return key.pool + "/" + key.backend; }
 };

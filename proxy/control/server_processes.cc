@@ -54,10 +54,7 @@ void ServerProcesses::bringUp(Place& place) {
         if (it != processes.end())
             supervisor_->adopt(registry_.spec(place.key.pool, *spare), it->second.id);
     }
-    if (!server || !server->service.supervised()) {
-        place.marked = place.marked || registry_.flags(place).ever_up;
-        return;
-    }
+    if (!server || !server->service.supervised()) return;
     const auto spec = registry_.spec(place.key.pool, *server);
     if (supervisor_->running(spec.key)) return;
     const auto saved = processes.find({place.key.pool, server->name});
@@ -129,7 +126,7 @@ void ServerProcesses::startIfUntouched(Place& place, const conf::Server& server)
 void ServerProcesses::notTrusted(Place& place, const std::string& server, const std::string& why) {
     events_.add(place.key.pool, place.key.backend, "service",
                 server + " is not started, its data is not as it was left: " + why);
-    hooks_.data_gone(place, why);
+    hooks_.data_gone(place, "not running, and its data is not as it was: " + why);
 }
 
 void ServerProcesses::startFresh(Place& place, const conf::Server& server) {
@@ -218,7 +215,8 @@ void ServerProcesses::restartStateless(Place& place) {
 }
 
 // Data that already carries a marker of this backend keeps its lineage (our own memory was lost);
-// one of another backend is refused; data without any is marked for the first time.
+// one of another backend is refused; data without any is marked for the first time, unless the
+// backend had data before: then this is not it.
 void ServerProcesses::markFresh(Place& place, std::function<void()> marked) {
     backoff_.erase(place.key);
     const auto* const server = registry_.filling(place);
@@ -235,6 +233,8 @@ void ServerProcesses::markFresh(Place& place, std::function<void()> marked) {
                 return cannotMark(*found, "it is marked as that of " + seen->backend +
                                               "; two backends must not share a directory");
             const bool known = !seen->backend.empty();
+            if (!known && !mayJudge(*found)) return;  // again when the repository has answered
+            if (!known && everKnown(*found)) return markerGone(*found);
             if (!assignLineage(*found, known ? seen->lineage : "", known ? seen->epoch : 0)) return;
             if (known) return nowMarked(*found, marked);
             writeMarker(*found, std::move(marked));
@@ -276,6 +276,16 @@ void ServerProcesses::nowMarked(Place& place, const std::function<void()>& marke
     if (const auto written = registry_.journal().flag(place.key, flags); !written)
         log::error("service " + place.name(), "{}", written.error().message);
     marked();
+}
+
+void ServerProcesses::markerGone(Place& place) {
+    const auto* const server = registry_.filling(place);
+    if (!server) return;
+    const std::string why = "its marker (.regrow) is gone, so its data is not what was backed up";
+    cannotMark(place, why);
+    if (server->service.supervised()) return;  // it was started on good data and goes on
+    place.data_in_doubt = true;
+    hooks_.data_gone(place, "it runs, but " + why);
 }
 
 void ServerProcesses::cannotMark(Place& place, const std::string& why) {

@@ -21,7 +21,7 @@ class ServerProcesses {
         std::function<void(Place&, const std::string& text, WallTime when)>
             exited;  // the server of a place ended
         std::function<void(Place&, const std::string& why)>
-            data_gone;  // it may not be started: data is not as it was
+            data_gone;  // it may not serve: data is not as it was
         std::function<void(Place&)> started;
     };
 
@@ -58,6 +58,7 @@ class ServerProcesses {
     bool assignLineage(Place& place, const std::string& lineage, uint64_t epoch);
     void writeMarker(Place& place, std::function<void()> marked);
     void nowMarked(Place& place, const std::function<void()>& marked);
+    void markerGone(Place& place);
     void cannotMark(Place& place, const std::string& why);
 
     EventLoop& loop_;

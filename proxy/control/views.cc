@@ -62,7 +62,8 @@ ListenerView listenerView(const ListenerState& listener) {
 
 bool accepting(const Registry& registry, const Place& place) {
     const auto flags = registry.flags(place);
-    if (place.fenced || flags.drained || !registry.filling(place)) return false;
+    if (place.fenced || place.data_in_doubt || flags.drained || !registry.filling(place))
+        return false;
     if (place.health.verdict == health::Verdict::up) return true;
     return registry.poolOf(place).panic.panicking() && answersSomething(place.health);
 }

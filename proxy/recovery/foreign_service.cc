@@ -16,7 +16,7 @@ enum class Truth { running, not_running, unknown };
 Truth truthOf(const Result<ChildRun::Outcome>& outcome) {
     if (!outcome || !outcome->status.exited || outcome->status.timed_out) return Truth::unknown;
     const int code = outcome->status.code;
-    return code == 0 ? Truth::running : code <= 125 ? Truth::not_running : Truth::unknown;
+    return code == 0 ? Truth::running : code <= 3 ? Truth::not_running : Truth::unknown;
 }
 
 SpawnOptions optionsOf(const ForeignService& service, const conf::Argv& argv) {

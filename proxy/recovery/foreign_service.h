@@ -8,9 +8,9 @@
 #include "proxy/recovery/operation.h"
 
 // Services under somebody else's supervisor (systemd, docker, a script), through the operator's
-// actions. Only `status` is believed: exit 0 = running, 1 to 125 = not running (systemctl says 3),
-// anything else (a signal, no answer, 126 and 127: no such program) = nobody knows. Control loop
-// only.
+// actions. Only `status` is believed, in the words of LSB init scripts: exit 0 = running, 1 to 3 =
+// not running (systemctl says 3), anything else (4: unknown, 126 and 127: no such program, 255: ssh
+// did not get there, a signal, no answer) = nobody knows. Control loop only.
 namespace regrow::recovery {
 
 struct ForeignService {

@@ -59,6 +59,8 @@ bool terminal(State state);
 // Between the fence and the end: the place has no server that may be trusted with traffic by its
 // old epoch.
 bool fenced(const RecoveryState& state);
+// Cut off for certain, and nothing was started in its place yet: the old server may have it back.
+bool mayBeReinstated(const RecoveryState& state);
 
 // Whether an operator's verb makes sense now; the error says why not and what would.
 Result<> mayCancel(const RecoveryState& state);

@@ -256,14 +256,23 @@ void workingSpareLost(Turn& turn, const SpareLost& event) {
         giveUpSpare(turn, Action::mark_spare_lost, event.text);
 }
 
+bool mayBeReinstated(const RecoveryState& s) {
+    const bool held = s.state == State::held;
+    const State at = held ? s.held_from : s.state;
+    const bool waiting = at == State::choose || at == State::restore || at == State::verify ||
+                         (held && at == State::fence);
+    // A worker that has not dropped the old epoch could still use it beside the new one: not
+    // before all have.
+    return waiting && s.workers_cut && !s.served && !s.requested && !s.cancelling && !s.reinstating;
+}
+
 void workingReturned(Turn& turn, const OldReturned& event) {
     auto& s = turn.s;
-    // A worker that has not dropped the old epoch could still use it beside the new one: not before
-    // all have.
     if (s.reinstating || !s.workers_cut) return;
-    if (!event.healthy || !event.data_intact || s.served || s.requested || s.cancelling)
+    if (!event.healthy || !event.data_intact || !mayBeReinstated(s))
         return lateReturned(turn, event);
     releaseSpare(turn, "the old server came back");
+    turn.tell(Action::abort_step, "the old server came back");  // nobody stops it any more
     s.reinstating = true;
     s.snapshot.reset();
     turn.enter(State::fence,

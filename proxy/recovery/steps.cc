@@ -303,6 +303,16 @@ Handle LocalSteps::fresh(const FreshRequest& request, OnDone<void> on_done) {
                nothingOf, std::move(on_done));
 }
 
+Handle LocalSteps::raiseEpoch(const RaiseRequest& request, OnDone<void> on_done) {
+    VerbArgs command(binary_, {"step", "raise"});
+    command.with("--data", request.data)
+        .with("--backend", request.backend)
+        .with("--lineage", request.lineage)
+        .with("--epoch", std::to_string(request.epoch));
+    return run(loop_, {"marking " + request.data, command.take(), limits_.brief}, nullptr,
+               nothingOf, std::move(on_done));
+}
+
 Handle LocalSteps::pin(const PinRequest& request, OnDone<void> on_done) {
     VerbArgs command(binary_, {"step", "pin"});
     command.repository(request.repository)

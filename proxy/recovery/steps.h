@@ -146,6 +146,14 @@ struct FreshRequest {
     std::optional<RepositoryRef> repository = std::nullopt;
 };
 
+// A server gets its place back at a higher epoch.
+struct RaiseRequest {
+    std::string data;
+    std::string backend;
+    std::string lineage;
+    uint64_t epoch = 0;
+};
+
 struct PinRequest {
     RepositoryRef repository;
     std::string name;
@@ -190,6 +198,7 @@ class LocalSteps {
                           OnDone<RepositoryOpened> on_done);
     // Writes the first marker into data that a backend has just come up with.
     Handle fresh(const FreshRequest& request, OnDone<void> on_done);
+    Handle raiseEpoch(const RaiseRequest& request, OnDone<void> on_done);
     // Keeps retention away from a snapshot while a recovery uses it; it expires by itself.
     Handle pin(const PinRequest& request, OnDone<void> on_done);
     Handle hook(const std::string& step, const conf::Hook& hook, const HookContext& context,
