@@ -27,6 +27,7 @@ namespace {
 
 constexpr int kReads = 3;                                 // of a file that changes under us
 constexpr uint64_t kLargestReread = uint64_t{256} << 20;  // beyond, once must do
+constexpr std::string_view kDamagedDatabase = "the SQLite database is damaged";
 
 std::unexpected<Error> refuse(std::string message) {
     return fail(Code::refused, Source::disk, std::move(message));
@@ -174,7 +175,23 @@ class Capture {
         for (const Entry& entry : tree_.entries)
             if (entry.type == EntryType::regular && entry.path.ends_with("-wal"))
                 logs_.emplace(entry.path, entry.size ? std::optional(entry.mtime) : std::nullopt);
+        rememberDamage();
         return {};
+    }
+
+    // What was found of a database that has not changed since is not found out again, and as true.
+    void rememberDamage() {
+        if (!history_.parent) return;
+        for (const std::string& told : history_.parent->header.problems) {
+            const size_t at = told.find(": " + std::string(kDamagedDatabase));
+            if (at != std::string::npos) damage_.emplace(told.substr(0, at), told.substr(at + 2));
+        }
+        if (damage_.empty()) return;
+        for (const Entry& entry : tree_.entries) {
+            const auto known = damage_.find(printable(entry.path));
+            if (known != damage_.end() && unchanged(entry))
+                problems_.push_back({entry.path, known->second, true});
+        }
     }
 
     Result<> checkTree() {
@@ -325,14 +342,25 @@ class Capture {
             std::string_view(head.data(), head.size()) == kSqliteMagic) {
             databases_.insert(entry.path);  // its journal is of no use without it
             fd.reset();  // closing it later would drop the locks SQLite holds in this process
-            REGROW_TRY(const bool done, readDatabase(entry, directory, at.name, reader));
-            if (done) return {};
-            databases_.erase(entry.path);
+            const auto done = readDatabase(entry, directory, at.name, reader);
+            if (!done && done.error().code != Code::corrupt) return std::unexpected(done.error());
+            if (!done) tellDamage(entry.path, done.error().message);
+            if (done && *done) return {};
+            databases_.erase(entry.path);  // kept as plain bytes, with what lies beside it
             fd = openForReading(directory, at.name);
             if (!fd) return failErrno(errno, "opening");
             return readPlain(entry, directory, at.name, fd.get(), true, reader);
         }
         return readPlain(entry, directory, at.name, fd.get(), false, reader);
+    }
+
+    void tellDamage(const std::string& path, const std::string& finding) {
+        if (std::ranges::find(problems_, path, &Problem::path) != problems_.end()) return;
+        problems_.push_back(
+            {path,
+             fmt::format("{} ({}): kept byte by byte as it is, and not checked at a restore",
+                         kDamagedDatabase, finding),
+             true});
     }
 
     // Metadata is that of the moment of reading, not that of the walk.
@@ -475,7 +503,8 @@ class Capture {
     std::unordered_map<std::string, std::optional<TimeStamp>>
         logs_;                                   // "…-wal" files, their mtime unless empty
     std::unordered_set<std::string> databases_;  // SQLite files met so far
-    std::unordered_map<uint64_t, Entry> links_;  // first of each hard-linked inode
+    std::unordered_map<std::string, std::string> damage_;  // printable path: what the parent says
+    std::unordered_map<uint64_t, Entry> links_;            // first of each hard-linked inode
     std::vector<Problem> problems_;
     OwnerNames owners_;
     std::unique_ptr<Writer> writer_;

@@ -15,7 +15,8 @@
 //
 // Crash-consistent file by file: each regular file is read between two looks at it, and read again
 // when they differ, a bounded number of times; SQLite databases are whole transactions
-// (sqlite_capture.h). A full capture reads all again; an incremental takes the content of files
+// (sqlite_capture.h); a damaged one is kept as the plain bytes it has, and the snapshot is
+// incomplete and says so. A full capture reads all again; an incremental takes the content of files
 // whose size, times and inode are the parent's from the parent. Both restore alone. Nothing changed
 // means nothing is written.
 //

@@ -32,7 +32,8 @@ using RepositoryId = std::array<uint8_t, 16>;
 // What the operator holds: 32 random bytes, or a passphrase.
 class OperatorKey {
   public:
-    // A file made by writeKeyFile(), or one whose first line is a passphrase of 8 or more bytes.
+    // A file made by writeKeyFile(), or one that says `regrow-passphrase-1 WORDS`, 8 bytes and
+    // more. Anything else is refused (Code::invalid), never taken for a passphrase.
     static Result<OperatorKey> load(const std::string& path);
     static OperatorKey fromSecret(std::string_view thirty_two_bytes);
     static Result<OperatorKey> fromPassphrase(std::string_view passphrase);

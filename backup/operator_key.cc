@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,13 +17,20 @@
 //   # comment lines
 //   regrow-key-1 <64 hex digits> <8 hex digits: the start of the SHA-256 of the key>
 //
-// The checksum turns a slip in copying into a clear message instead of "wrong key". A file without
-// that word holds a passphrase.
+// The checksum turns a slip in copying into a clear message instead of "wrong key". A passphrase is
+// written as
+//
+//   regrow-passphrase-1 <8 bytes and more, to the end of the line>
+//
+// Rejected: to take any other line for a passphrase. A web page saved by mistake, or a key behind a
+// byte order mark, would be one, and nobody who restores from the true key could read the backups.
 namespace regrow::backup {
 namespace {
 
 constexpr std::string_view kWord = "regrow-key-";
 constexpr std::string_view kVersion = "1";
+constexpr std::string_view kPassphraseWord = "regrow-passphrase-1 ";
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 constexpr std::string_view kPreface =
     "# A Regrow backup key. Whoever has it can read the backups; without it nobody can, ever.\n"
     "# Keep a copy in another place than the backups and the servers.\n";
@@ -73,6 +81,28 @@ Result<std::string> decodeLine(std::string_view line) {
     return *std::move(secret);
 }
 
+// The line may be a secret all the same, so it is not shown.
+std::unexpected<Error> noKey(std::string_view content, std::string_view line) {
+    std::string why = "its first line is no key";
+    if (content.starts_with(kByteOrderMark))
+        why = "it begins with a byte order mark; save it as plain text without one";
+    else if (trimmed(line).starts_with(kWord))
+        why = "the key does not begin its line; remove what stands before it";
+    return fail(Code::invalid, Source::config,
+                fmt::format("{}. It must read `{}{} …`, as `regrow key new FILE` writes it, or "
+                            "`{}WORDS` for a passphrase",
+                            why, kWord, kVersion, kPassphraseWord));
+}
+
+Result<OperatorKey> keyIn(std::string_view content, std::string_view line) {
+    if (line.starts_with(kWord)) {
+        REGROW_TRY(const std::string secret, decodeLine(line));
+        return OperatorKey::fromSecret(secret);
+    }
+    if (!line.starts_with(kPassphraseWord)) return noKey(content, line);
+    return OperatorKey::fromPassphrase(trimmed(line.substr(kPassphraseWord.size())));
+}
+
 void warnIfOpen(const std::string& path) {
     struct stat st{};
     if (::stat(path.c_str(), &st) == 0 && (st.st_mode & 077) != 0)
@@ -108,15 +138,8 @@ Result<OperatorKey> OperatorKey::load(const std::string& path) {
         return fail(Code::invalid, Source::config,
                     "key file " + path + " is empty; make one with: regrow key new FILE");
     warnIfOpen(path);
-    Result<OperatorKey> key = fail(Code::internal, Source::us, "");
-    if (line.starts_with(kWord)) {
-        auto secret = decodeLine(line);
-        if (!secret) return std::unexpected(std::move(secret.error()).in("key file " + path));
-        key = fromSecret(*secret);
-    } else {
-        key = fromPassphrase(line.ends_with('\r') ? line.substr(0, line.size() - 1) : line);
-        if (!key) return std::unexpected(std::move(key.error()).in("key file " + path));
-    }
+    auto key = keyIn(*content, line);
+    if (!key) return std::unexpected(std::move(key.error()).in("key file " + path));
     key->origin_ = path;
     return key;
 }

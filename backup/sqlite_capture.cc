@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <climits>
@@ -129,8 +130,42 @@ Result<Outcome> backUp(sqlite3* from, const std::string& to, Duration busy) {
     }
 }
 
+// A file that nobody writes: no locks are taken and nothing is made beside it.
+Result<Db> openStill(const std::string& path) {
+    std::string uri = "file:";
+    for (const char c : path) uri += fmt::format("%{:02x}", static_cast<unsigned char>(c));
+    return openDb(uri + "?immutable=1", SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
+}
+
+// What is wrong, a line each; empty when sound.
+std::vector<std::string> integrity(sqlite3* db) {
+    sqlite3_stmt* raw = nullptr;
+    const int prepared = ::sqlite3_prepare_v2(db, "PRAGMA integrity_check", -1, &raw, nullptr);
+    const std::unique_ptr<sqlite3_stmt, FinalizeStatement> statement(raw);
+    if (prepared != SQLITE_OK) return {::sqlite3_errmsg(db)};
+    std::vector<std::string> findings;
+    int result = SQLITE_ROW;
+    while ((result = ::sqlite3_step(raw)) == SQLITE_ROW) {
+        const auto* text = reinterpret_cast<const char*>(::sqlite3_column_text(raw, 0));
+        if (text && std::string_view(text) != "ok") findings.emplace_back(text);
+    }
+    if (result != SQLITE_DONE) findings.emplace_back(::sqlite3_errmsg(db));
+    return findings;
+}
+
+// SQLite copies a damaged database without a word. The copy is what a restore will be asked about.
+Result<> checkCopy(const std::string& path) {
+    REGROW_TRY(const Db db, openStill(path));
+    const auto findings = integrity(db.get());
+    if (findings.empty()) return {};
+    std::string finding = findings.front();
+    std::ranges::replace(finding, '\n', ' ');
+    return fail(Code::corrupt, Source::disk, finding);
+}
+
 Result<std::optional<UniqueFd>> takeOut(const Scratch& scratch) {
     const std::string path = scratch.file("copy");
+    REGROW_CHECK(checkCopy(path));
     auto fd = openFile(path, O_RDONLY);
     if (!fd) return std::unexpected(std::move(fd.error()));
     ::unlink(path.c_str());
@@ -265,24 +300,8 @@ Result<std::optional<UniqueFd>> copySqlite(int directory, const std::string& nam
 }
 
 Result<std::vector<std::string>> checkSqlite(int directory, const std::string& name) {
-    const std::string path = joinPath(descriptorPath(directory), name);
-    std::string uri = "file:";
-    for (const char c : path) uri += fmt::format("%{:02x}", static_cast<unsigned char>(c));
-    uri += "?immutable=1";
-    REGROW_TRY(const Db db, openDb(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI));
-    sqlite3_stmt* raw = nullptr;
-    const int prepared =
-        ::sqlite3_prepare_v2(db.get(), "PRAGMA integrity_check", -1, &raw, nullptr);
-    const std::unique_ptr<sqlite3_stmt, FinalizeStatement> statement(raw);
-    if (prepared != SQLITE_OK) return std::vector<std::string>{::sqlite3_errmsg(db.get())};
-    std::vector<std::string> findings;
-    int result = SQLITE_ROW;
-    while ((result = ::sqlite3_step(raw)) == SQLITE_ROW) {
-        const auto* text = reinterpret_cast<const char*>(::sqlite3_column_text(raw, 0));
-        if (text && std::string_view(text) != "ok") findings.emplace_back(text);
-    }
-    if (result != SQLITE_DONE) findings.emplace_back(::sqlite3_errmsg(db.get()));
-    return findings;
+    REGROW_TRY(const Db db, openStill(joinPath(descriptorPath(directory), name)));
+    return integrity(db.get());
 }
 
 std::string_view sqliteOwner(std::string_view path) {

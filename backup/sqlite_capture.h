@@ -28,8 +28,9 @@ struct SqliteCopyOptions {
     bool at_rest = false;  // nobody has it open (a dead server's disk): never touch it in place
 };
 
-// A whole database in an unlinked file. Nothing when SQLite says it is no database, whatever its
-// first bytes. The directory is given as a descriptor; `name` must not be a symlink.
+// A whole database in an unlinked file, checked as a restore would check it: Code::corrupt when
+// SQLite finds it damaged. Nothing when SQLite says it is no database, whatever its first bytes.
+// The directory is given as a descriptor; `name` must not be a symlink.
 Result<std::optional<UniqueFd>> copySqlite(int directory, const std::string& name,
                                            const SqliteCopyOptions& options);
 

@@ -16,6 +16,7 @@ std::string wrapped(std::string_view text, std::string_view code, bool on) {
 }
 
 std::string_view codeFor(std::string_view word) {
+    word = word.substr(0, word.find('('));  // held(approval)
     static constexpr std::array<std::string_view, 4> kGood{"up", "free", "done", "ok"};
     static constexpr std::array<std::string_view, 8> kWarn{
         "degraded", "suspect", "draining", "maintenance", "dirty", "held", "cancelled", "paused"};
@@ -30,6 +31,7 @@ std::string_view codeFor(std::string_view word) {
 
 int report(const Error& error) {
     fmt::print(stderr, "regrow: {}\n", printable(error.message));
+    if (error.code == Code::invalid && error.source == Source::client) return kExitUsage;
     return error.code == Code::refused ? kExitRefused : kExitFailed;
 }
 
@@ -52,6 +54,10 @@ std::string bold(std::string_view text, bool on) {
 }
 std::string faint(std::string_view text, bool on) {
     return wrapped(text, "2", on);
+}
+
+std::string plural(uint64_t n, std::string_view word) {
+    return std::to_string(n) + " " + std::string(word) + (n == 1 ? "" : "s");
 }
 
 size_t columns(std::string_view text) {

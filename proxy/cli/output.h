@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -13,7 +14,8 @@ constexpr int kExitFailed = 1;
 constexpr int kExitUsage = 2;
 constexpr int kExitRefused = 3;
 
-// Says "regrow: message" and returns the exit code that fits.
+// Says "regrow: message" and returns the exit code that fits; what the caller typed wrong
+// (Code::invalid, Source::client) is usage.
 int report(const Error& error);
 void print(std::string_view text);  // to standard output, as it is
 
@@ -30,6 +32,7 @@ std::string faint(std::string_view text, bool on);
 // count.
 std::string padded(std::string_view text, size_t width);
 size_t columns(std::string_view text);
+std::string plural(uint64_t n, std::string_view word);  // "1 file", "2 files"
 // What comes from outside printed without control characters: no escape sequence of a log line
 // reaches a terminal.
 std::string printable(std::string_view text);

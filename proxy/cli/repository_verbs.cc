@@ -8,10 +8,12 @@
 #include <set>
 #include <tuple>
 
+#include "backup/overlap.h"
 #include "backup/store.h"
 #include "backup/tree_dir.h"
 #include "backup/verify.h"
 #include "base/text.h"
+#include "proxy/cli/output.h"
 #include "proxy/cli/verb_output.h"
 
 namespace regrow::cli {
@@ -21,10 +23,6 @@ using backup::Snapshot;
 using backup::Store;
 
 constexpr Duration kPinFor = std::chrono::hours(24);
-
-std::string plural(uint64_t n, std::string_view word) {
-    return fmt::format("{} {}{}", n, word, n == 1 ? "" : "s");
-}
 
 // Without a wish: the newest that is not held back for a person.
 Result<Snapshot> choose(Store& store, const RestoreArguments& a, VerbOutput& out) {
@@ -168,6 +166,7 @@ Result<int> runVerify(const RepositoryArguments& a, VerbOutput& out) {
 
 Result<> runBackup(BackupArguments& a, VerbOutput& out) {
     a.capture.progress = out.onProgress();
+    REGROW_CHECK(backup::mayCapture(a.capture.path, {a.repo, a.key_file}, a.capture.exclude));
     REGROW_TRY(const auto store, Store::open(a.repo, a.key_file));
     REGROW_TRY(const backup::Captured captured, backup::capture(*store, a.capture));
     tellCapture(out, captured);
@@ -215,12 +214,13 @@ Result<> runSnapshots(const SnapshotsArguments& a, VerbOutput& out) {
 
 Result<> runRestore(RestoreArguments& a, VerbOutput& out) {
     a.restore.progress = out.onProgress();
+    REGROW_CHECK(backup::mayRestoreInto(a.restore.target, {a.repo, a.key_file}));
     REGROW_TRY(const auto store, Store::open(a.repo, a.key_file));
     REGROW_TRY(const Snapshot snapshot, choose(*store, a, out));
     if (snapshot.header.flags & backup::kIncomplete)
-        out.warn(fmt::format("regrow: warning: snapshot {} is incomplete: {}", snapshot.shortId(),
-                             snapshot.header.problems.empty() ? "see regrow snapshots --json"
-                                                              : snapshot.header.problems.front()));
+        for (const std::string& problem : snapshot.header.problems)
+            out.warn(fmt::format("regrow: warning: snapshot {} is incomplete: {}",
+                                 snapshot.shortId(), problem));
     if (a.pin) {
         const std::string owner = a.recovery.empty() ? "restore" : "recovery " + a.recovery;
         REGROW_CHECK(store->snapshots().pin(

@@ -244,13 +244,37 @@ TEST_CASE("key files: made once, read back, slips noticed") {
     text[text.find("regrow-key-1 ") + 20] ^= 1;
     REQUIRE(writeFileAtomic(dir / "slip", text));
     CHECK(OperatorKey::load(dir / "slip").error().code == Code::invalid);
-    REQUIRE(writeFileAtomic(dir / "phrase", "correct horse battery\n"));
+    REQUIRE(writeFileAtomic(dir / "phrase", "regrow-passphrase-1 correct horse battery\r\n"));
     CHECK(OperatorKey::load(dir / "phrase").value().secret() == "correct horse battery");
-    REQUIRE(writeFileAtomic(dir / "short", "abc\n"));
+    CHECK(OperatorKey::load(dir / "phrase").value().isPassphrase());
+    REQUIRE(writeFileAtomic(dir / "short", "regrow-passphrase-1 abc\n"));
     CHECK(OperatorKey::load(dir / "short").error().code == Code::invalid);
     REQUIRE(writeFileAtomic(dir / "empty", "\n"));
     CHECK(OperatorKey::load(dir / "empty").error().code == Code::invalid);
     CHECK(OperatorKey::load(dir / "none").error().code == Code::not_found);
+}
+
+TEST_CASE("what is no key is never taken for a passphrase") {
+    const test::TempDir dir;
+    REQUIRE(writeKeyFile(dir / "key"));
+    const std::string text = readFile(dir / "key").value();
+    const std::string line = text.substr(text.find("regrow-key-1 "));
+    const auto refused = [&](const std::string& content) {
+        REQUIRE(writeFileAtomic(dir / "other", content));
+        const auto key = OperatorKey::load(dir / "other");
+        REQUIRE_FALSE(key);
+        CHECK(key.error().code == Code::invalid);
+        return key.error().message;
+    };
+    CHECK_THAT(refused("\xef\xbb\xbf" + line), Catch::Contains("byte order mark"));
+    CHECK_THAT(refused("\xef\xbb\xbf" + text), Catch::Contains("byte order mark"));
+    CHECK_THAT(refused("  " + line), Catch::Contains("begin its line"));
+    CHECK_THAT(refused("<!DOCTYPE html>\n<html>Not Found</html>\n"),
+               Catch::Contains("regrow key new"));
+    const std::string secret = refused("correct horse battery\n");
+    CHECK_THAT(secret, Catch::Contains("regrow-passphrase-1"));
+    CHECK_THAT(secret, !Catch::Contains("horse"));
+    CHECK_THAT(refused(line.substr(0, 40) + "\n"), Catch::Contains("damaged"));
 }
 
 TEST_CASE("a hostile key slot cannot make us allocate without end") {

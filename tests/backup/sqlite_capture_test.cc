@@ -216,3 +216,39 @@ TEST_CASE("the integrity check finds a damaged database") {
     REQUIRE(damaged);
     CHECK_FALSE(damaged->empty());
 }
+
+TEST_CASE("a damaged database is kept as it is, said, and restored without a check") {
+    test::TreeFixture f;
+    ::mkdir(f.live().c_str(), 0755);
+    makeTables(f.live() + "/app.db", "DELETE");
+    makeTables(f.live() + "/sound.db", "DELETE");
+    std::string bytes = *readFile(f.live() + "/app.db");
+    for (size_t page = 4; page < 40; ++page)
+        bytes.replace(page * 4096, 64, std::string(64, '\x55'));
+    test::put(f.live() + "/app.db", bytes);
+    const auto damageTold = [](const Captured& captured) {
+        return captured.snapshot.header.problems.size() == 1 &&
+               captured.snapshot.header.problems[0].find(
+                   "app.db: the SQLite database is damaged") == 0;
+    };
+    const Captured first = f.mustCapture();
+    CHECK((first.snapshot.header.flags & kIncomplete));
+    CHECK(damageTold(first));
+    CHECK(first.snapshot.proven);
+    f.mustRestore(f.out("first"));
+    CHECK(*readFile(f.out("first") + "/app.db") == bytes);
+
+    CHECK(f.mustCapture().unchanged);  // known, and not found out again
+    test::put(f.live() + "/other", "changed");
+    const Captured second = f.mustCapture();
+    CHECK_FALSE(second.unchanged);
+    CHECK((second.snapshot.header.flags & kIncomplete));
+    CHECK(damageTold(second));
+
+    ::unlink((f.live() + "/app.db").c_str());
+    makeTables(f.live() + "/app.db", "DELETE");
+    const Captured mended = f.mustCapture();
+    CHECK_FALSE((mended.snapshot.header.flags & kIncomplete));
+    CHECK(mended.snapshot.header.problems.empty());
+    f.mustRestore(f.out("mended"));
+}

@@ -159,6 +159,52 @@ class Engine(harness.TestCase):
         self.assertIn(str(stranger), self.ran("repo", "init", "--repo", stranger, "--key-file", self.key, code=3).stderr)
         self.assertEqual([p.name for p in stranger.iterdir()], ["letter"])
 
+    def test_a_restore_never_removes_its_own_repository_or_key(self):
+        self.make()
+        self.backup()
+        alias, beside = self.dir / "alias", self.dir / "beside"
+        alias.symlink_to(self.dir)
+        beside.mkdir()
+        (self.dir / "keys").mkdir()
+        linked = self.dir / "keys/linked"
+        linked.symlink_to(self.key)
+        before = harness.tree_digest(self.dir)
+        for target in (self.dir, self.repo, alias, alias / "repo", beside / "../repo", self.repo / "packs", self.repo / "new"):
+            for onto in ([], ["--onto"]):
+                with self.subTest(target=str(target), onto=onto):
+                    said = self.ran("restore", *self.where, "--name", "mine", "--to", target, *onto, code=3).stderr
+                    self.assertIn(str(target), said)
+                    self.assertIn(str(self.repo), said)
+                    self.assertEqual(harness.tree_digest(self.dir), before)
+        apart = ["--repo", self.repo, "--key-file", linked]
+        said = self.ran("restore", *apart, "--name", "mine", "--to", self.dir / "keys", "--onto", code=3).stderr
+        self.assertIn(str(linked), said)
+        self.assertEqual(harness.tree_digest(self.dir), before)
+        self.restore(self.data, "--onto")
+
+    def test_a_backup_never_saves_its_own_repository_or_key(self):
+        self.make()
+        inner, key = self.data / "backups/repo", self.data / "secret.key"
+        self.ran("key", "new", key)
+        inside = ["--repo", inner, "--key-file", self.key, "--name", "mine"]
+        self.ran("repo", "init", "--repo", inner, "--key-file", self.key)
+        link = self.dir / "link"
+        link.symlink_to(self.data)
+        for path in (inner, inner / "packs"):
+            self.assertIn(str(inner), self.ran("backup", *inside, path, code=3).stderr)
+        for path in (self.data, link, self.data / "backups"):
+            said = self.ran("backup", *inside, path, code=3).stderr
+            self.assertIn(str(inner), said)
+            self.assertIn("--exclude", said)
+        self.assertEqual(list((inner / "packs").rglob("*")), [], "something was written")
+        self.ran("backup", *inside, self.data, "--exclude", "/backups/")
+        outside = ["--repo", self.repo, "--key-file", key, "--name", "mine"]
+        self.repo.rename(self.dir / "old-repo")
+        self.ran("repo", "init", "--repo", self.repo, "--key-file", key)
+        said = self.ran("backup", *outside, self.data, code=3).stderr
+        self.assertIn(str(key), said)
+        self.ran("backup", *outside, self.data, "--exclude", "/secret.key")
+
     def test_failures_name_the_thing(self):
         self.make()
         self.backup()
@@ -173,7 +219,7 @@ class Engine(harness.TestCase):
             (["backup", *self.where, "--name", "mine", gone], 3, [str(gone), "mounted"]),  # known, and now it is not there
             (["restore", *self.where, "--name", "nobody", "--to", gone], 1, ["nobody"]),
             (["restore", *self.where, "--name", "mine", "--at", "2001-01-01T00:00:00Z", "--to", gone], 1, ["2001"]),
-            (["restore", *self.where, "--name", "mine", "--at", "rubbish", "--to", gone], 1, ["rubbish"]),
+            (["restore", *self.where, "--name", "mine", "--at", "rubbish", "--to", gone], 2, ["rubbish"]),
             (["backup", *self.where, self.data], 2, ["--name"]),
             (["restore", *self.where, "--name", "mine"], 2, ["--to"]),
             (["snapshots", "--repo", self.repo], 2, ["--key-file"]),
@@ -188,8 +234,12 @@ class Engine(harness.TestCase):
                     self.assertIn(word, ran.stderr + (ran.stdout if not argv else ""))
                 self.assertFalse(gone.exists())
         bad_key = self.dir / "bad-key"
-        bad_key.write_text("this is no key\n")
-        self.assertIn(str(bad_key), self.ran("snapshots", "--repo", self.repo, "--key-file", bad_key, code=1).stderr)
+        for content in ("this is no key\n", "<!DOCTYPE html>\n<html>404</html>\n", "\ufeff" + self.key.read_text(),
+                        "   " + self.key.read_text().splitlines()[-1]):
+            bad_key.write_text(content)
+            self.assertIn(str(bad_key), self.ran("snapshots", "--repo", self.repo, "--key-file", bad_key, code=1).stderr)
+            self.assertIn(str(bad_key), self.ran("repo", "init", "--repo", gone, "--key-file", bad_key, code=1).stderr)
+            self.assertFalse(gone.exists(), "a repository was made under a key that is none")
         self.assertEqual(self.ran("version").stdout.split()[0], "regrow")
 
     def test_a_key_is_for_its_owner_only(self):
@@ -303,6 +353,23 @@ class Engine(harness.TestCase):
         taken = self.backup()["snapshot"]
         self.assertIs(taken["incomplete"], True)
         self.assertTrue(any("secret" in problem for problem in taken["problems"]))
+
+    def test_a_damaged_database_is_kept_and_said(self):
+        self.make()
+        with sqlite3.connect(self.data / "big.db") as database:
+            database.execute("create table rows (text)")
+            database.executemany("insert into rows values (?)", [("x" * 900,) for _ in range(500)])
+        database.close()
+        raw = bytearray((self.data / "big.db").read_bytes())
+        raw[5 * 4096:30 * 4096] = b"\x55" * (25 * 4096)
+        (self.data / "big.db").write_bytes(raw)
+        taken = self.backup()["snapshot"]
+        self.assertIs(taken["incomplete"], True)
+        self.assertTrue(any("big.db" in problem and "damaged" in problem for problem in taken["problems"]), taken)
+        said = self.ran("restore", *self.where, "--name", "mine", "--to", self.dir / "back").stderr
+        self.assertIn("big.db", said)
+        self.assertEqual((self.dir / "back/big.db").read_bytes(), bytes(raw))
+        self.assertEqual(same_tree(self.data, self.dir / "back"), [])
 
     def test_progress_is_json_lines(self):
         self.make()
