@@ -1,6 +1,7 @@
 # Sourced by the other scripts: saying what is done, and the packages.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+mkdir -p build  # logs too: another user's must not be in the way
 export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime  # precompiled headers hit the cache too
 
 say() { printf '==> %s\n' "$*"; }
@@ -17,10 +18,10 @@ install() {
     local sudo=()
     [ "$(id -u)" = 0 ] || sudo=(sudo)
     "${sudo[@]}" apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/tmp/regrow-apt.log 2>&1 ||
-        { tail -20 /tmp/regrow-apt.log; echo "installing packages failed; the log is /tmp/regrow-apt.log" >&2; return 1; }
+    DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >build/apt.log 2>&1 ||
+        { tail -20 build/apt.log; echo "installing packages failed; the log is build/apt.log" >&2; return 1; }
 }
 
 # configure PRESET [CMAKE OPTIONS]; build PRESET [TARGETS]
-configure() { cmake --preset "$1" "${@:2}" >"/tmp/regrow-cmake-$1.log" 2>&1 || { cat "/tmp/regrow-cmake-$1.log"; return 1; }; }
+configure() { cmake --preset "$1" "${@:2}" >"build/cmake-$1.log" 2>&1 || { cat "build/cmake-$1.log"; return 1; }; }
 build() { ninja -C "build/$1" "${@:2}" | grep -vE '^\[[0-9]+/[0-9]+\] (Building|Linking|Re-checking)|^ninja: (Entering|no work)' || return "${PIPESTATUS[0]}"; }
