@@ -105,7 +105,7 @@ Result<> fillFromConfig(AdminOptions& options) {
 
 }  // namespace
 
-void addAdminOptions(CLI::App& verb, AdminOptions& options) {
+void addAdminAddress(CLI::App& verb, AdminOptions& options) {
     verb.add_option(
             "-a,--admin", options.address,
             fmt::format("admin endpoint of the running proxy: HOST:PORT or unix:/path (default {})",
@@ -116,6 +116,10 @@ void addAdminOptions(CLI::App& verb, AdminOptions& options) {
         ->type_name("FILE");
     verb.add_option("--token-file", options.token_file, "file with the admin token")
         ->type_name("FILE");
+}
+
+void addAdminOptions(CLI::App& verb, AdminOptions& options) {
+    addAdminAddress(verb, options);
     verb.add_flag("--json", options.json, "print the proxy's answer as JSON");
 }
 
@@ -138,7 +142,7 @@ Result<AdminClient> AdminClient::open(const AdminOptions& given) {
         client.address_ = options.address = options.address.substr(7);
     if (options.address.find(':') == std::string::npos ||
         options.address.find_first_of("/ @?#") != std::string::npos)
-        return fail(Code::invalid, Source::config,
+        return fail(Code::invalid, Source::client,
                     fmt::format("'{}' is no admin address; write HOST:PORT or unix:/path",
                                 options.address));
     client.url_ = "http://" + options.address;

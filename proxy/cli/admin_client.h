@@ -19,6 +19,8 @@ struct AdminOptions {
     bool json = false;       // print what the proxy answered, as it is
 };
 void addAdminOptions(CLI::App& verb, AdminOptions& options);
+// The same without --json, for verbs that have one of their own.
+void addAdminAddress(CLI::App& verb, AdminOptions& options);
 
 struct Answer {
     long status = 0;

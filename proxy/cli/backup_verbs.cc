@@ -21,10 +21,7 @@ void addRepository(CLI::App* verb, RepositoryArguments& a) {
 }
 
 void addOnline(CLI::App* verb, OnlineRequest& o) {
-    verb->add_option("-a,--admin", o.admin, "without --repo: admin address of the running proxy")
-        ->type_name("ADDR");
-    verb->add_option("-c,--config", o.config, "without --repo: its configuration file")
-        ->type_name("FILE");
+    addAdminAddress(*verb, o.admin);
 }
 
 CLI::Option* hidden(CLI::Option* option) {
@@ -146,7 +143,8 @@ void addRestore(CLI::App& app, int& exit_code, const OnlineVerb& online) {
         ->type_name("DIR");
     verb->add_option("--at", a->at,
                      "latest, a time (the newest captured then or before), or a snapshot's id")
-        ->type_name("TIME|SNAPSHOT|latest");
+        ->type_name("TIME|SNAPSHOT|latest")
+        ->check(CLI::Validator(notAnInstant, ""));
     verb->add_flag("--onto", a->restore.onto,
                    "bring an existing tree to the snapshot: what differs is changed, what is not "
                    "in it removed");

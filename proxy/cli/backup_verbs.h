@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "proxy/cli/admin_client.h"
+
 // The engine's verbs on the command line, alone, with a repository and a name: key new, repo init,
 // backup, snapshots, restore, verify; and the hidden `step` verbs (activate, untouched, fresh) that
 // a proxy runs as child processes. Each adds itself to the app; when it was chosen, its callback
@@ -24,8 +26,7 @@ struct OnlineRequest {
     std::string at;
     bool onto = false;
     bool json = false;
-    std::string admin;   // -a ADDR
-    std::string config;  // -c FILE
+    AdminOptions admin;  // -a ADDR, -c FILE, --token-file FILE
 };
 using OnlineVerb = std::function<int(const OnlineRequest&)>;
 

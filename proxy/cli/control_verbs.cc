@@ -6,6 +6,7 @@
 
 #include "proxy/cli/admin_client.h"
 #include "proxy/cli/tell.h"
+#include "proxy/cli/verb_output.h"
 
 namespace regrow::cli {
 namespace {
@@ -44,8 +45,15 @@ void addRecover(CLI::App& app, int& exit_code) {
     CLI::App* verb = addVerb(
         app, "recover", "give a backend a new server, restored from its newest proven snapshot",
         asked, "POOL/BACKEND");
-    verb->add_option("--at", asked->at, "restore this snapshot, or the newest one before this time")
-        ->type_name("TIME|SNAPSHOT");
+    verb->add_option(
+            "--at", asked->at,
+            "restore this snapshot, or the newest proven one captured at this time or before")
+        ->type_name("TIME|SNAPSHOT")
+        ->check(CLI::Validator(
+            [](const std::string& at) {
+                return at == "latest" ? "without --at the newest is taken" : notAnInstant(at);
+            },
+            ""));
     verb->callback([asked, &exit_code] {
         exit_code =
             tellTarget(*asked, "recover", asked->at.empty() ? "" : "?at=" + escaped(asked->at));

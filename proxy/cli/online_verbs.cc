@@ -21,7 +21,9 @@ int usage(std::string message) {
 }
 
 AdminOptions adminOf(const OnlineRequest& r) {
-    return {.address = r.admin, .config = r.config, .token_file = {}, .json = r.json};
+    AdminOptions options = r.admin;
+    options.json = r.json;
+    return options;
 }
 
 std::string snapshotLine(const rapidjson::Value& s) {
@@ -53,18 +55,12 @@ int listThroughProxy(const OnlineRequest& r) {
     return kExitDone;
 }
 
-// -c is needed: a proxy's address alone does not give us its key.
 Result<conf::Config> configOf(const OnlineRequest& r) {
-    if (r.config.empty())
-        return fail(Code::invalid, Source::client,
-                    fmt::format("regrow {} needs -c FILE (the proxy's configuration names "
-                                "repository and key), or --repo and --key-file",
-                                r.verb));
-    auto config = conf::load(r.config);
+    auto config = conf::load(r.admin.config);
     if (config) return *std::move(config);
     return fail(Code::invalid, Source::config,
                 fmt::format("{} (regrow check -c {} shows everything)",
-                            config.error().front().text(), r.config));
+                            config.error().front().text(), r.admin.config));
 }
 
 // The repository that a restore of POOL/BACKEND reads.
@@ -81,10 +77,19 @@ Result<conf::Repository> repositoryOf(const conf::Config& config, const std::str
     return config.repositories.at(names.front());
 }
 
+// A proxy's address alone does not give us its key.
+std::string needsConfig(const OnlineRequest& r) {
+    return fmt::format(
+        "regrow {} needs -c FILE (the proxy's configuration names repository and key), or --repo "
+        "and --key-file",
+        r.verb);
+}
+
 int restoreFromConfig(const OnlineRequest& r) {
     if (r.backend.empty() || r.to.empty())
         return usage(
             "write: regrow restore POOL/BACKEND --to DIR -c FILE [--at TIME|SNAPSHOT] [--onto]");
+    if (r.admin.config.empty()) return usage(needsConfig(r));
     const auto config = configOf(r);
     if (!config) return report(config.error());
     const auto repository = repositoryOf(*config, r.backend);
@@ -99,6 +104,7 @@ int restoreFromConfig(const OnlineRequest& r) {
 }
 
 int verifyFromConfig(const OnlineRequest& r) {
+    if (r.admin.config.empty()) return usage(needsConfig(r));
     const auto config = configOf(r);
     if (!config) return report(config.error());
     if (config->repositories.empty()) return usage(config->file + " names no repository");

@@ -141,6 +141,16 @@ double VerbOutput::tookMs() const {
     return toMs(Mono::now() - started_);
 }
 
+std::string notAnInstant(const std::string& text) {
+    const bool id = text.size() >= 4 && text.size() <= 64 &&
+                    text.find_first_not_of("0123456789abcdef") == std::string::npos;
+    if (id || text == "latest" || parseTime(text)) return "";
+    return fmt::format(
+        "'{}' is neither a snapshot's id (4 hex digits and up) nor a time like "
+        "2026-11-22T20:03:33Z",
+        text);
+}
+
 void writeSnapshot(json::Writer& w, const backup::Snapshot& snapshot) {
     const backup::SnapshotHeader& h = snapshot.header;
     w.beginObject()

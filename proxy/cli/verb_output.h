@@ -54,6 +54,10 @@ class VerbOutput {
     std::mutex mutex_;
 };
 
+// What --at takes: latest, a time, or at least the first 4 digits of a snapshot's id. Empty: it is
+// that; else what is wrong, for CLI11.
+std::string notAnInstant(const std::string& text);
+
 // {"id","short_id","name","number","epoch",…}: the same object wherever a snapshot is told.
 void writeSnapshot(json::Writer& w, const backup::Snapshot& snapshot);
 std::string snapshotTable(const std::vector<backup::Snapshot>& snapshots);
