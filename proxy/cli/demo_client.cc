@@ -35,17 +35,34 @@ std::string content(int item) {
         item, summary(item));
 }
 
+bool hasLine(std::string_view text, std::string_view wanted) {
+    while (!text.empty()) {
+        const size_t end = text.find('\n');
+        std::string_view line = text.substr(0, end);
+        if (line.ends_with('\r')) line.remove_suffix(1);
+        if (line == wanted) return true;
+        text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    }
+    return false;
+}
+
 }  // namespace
+
+bool isItem(std::string_view body, int item) {
+    return hasLine(body, fmt::format("UID:item-{}", item)) &&
+           hasLine(body, "SUMMARY:" + summary(item));
+}
 
 DemoClient::DemoClient(std::string address) : address_(std::move(address)) {}
 DemoClient::~DemoClient() {
     stop();
 }
 
-Result<> DemoClient::open(Duration patience) {
+Result<> DemoClient::open(Duration patience, const std::function<bool()>& cancelled) {
     HttpClient session(address_);
     const Instant until = Mono::now() + patience;
     while (true) {
+        if (cancelled()) return fail(Code::cancelled, Source::us, "interrupted");
         const auto made = session.call("MKCALENDAR", "/demo/calendar/", 5s, {kUser});
         if (made && (made->status == 201 || made->status == 409 || made->status == 405)) return {};
         if (Mono::now() > until)
@@ -84,8 +101,7 @@ Visit DemoClient::visit(int item, bool write, HttpClient& session) {
         visit.status = answer->status;
     else
         visit.error = answer.error().message;
-    if (answer && !write && answer->status == 200 &&
-        answer->body.find(summary(item)) == std::string::npos)
+    if (answer && !write && answer->status == 200 && !isItem(answer->body, item))
         visit.status = 599, visit.error = "another item's content";
     return visit;
 }
@@ -132,7 +148,7 @@ size_t DemoClient::count() const {
 Result<bool> DemoClient::check(int item) {
     HttpClient session(address_);
     REGROW_TRY(const auto answer, session.call("GET", target(item), kPatience, {kUser}));
-    if (answer.status == 200) return answer.body.find(summary(item)) != std::string::npos;
+    if (answer.status == 200) return isItem(answer.body, item);
     if (answer.status == 404) return false;
     return fail(Code::io, Source::upstream,
                 fmt::format("reading item {} back: HTTP {}", item, answer.status));

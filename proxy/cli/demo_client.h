@@ -1,8 +1,10 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -27,6 +29,10 @@ struct Visit {
     bool failed() const { return !good() && !(status == 404 && !write); }
 };
 
+// Whether a calendar's text is the item of this number: its own UID and SUMMARY lines, whole (item
+// 1 is not item 10).
+bool isItem(std::string_view body, int item);
+
 // Visitors of the calendar: two write one new item after the other, two read back items that were
 // acknowledged before. Each is a thread with a connection of its own, as a person's client is.
 class DemoClient {
@@ -36,8 +42,9 @@ class DemoClient {
     DemoClient(const DemoClient&) = delete;
     DemoClient& operator=(const DemoClient&) = delete;
 
-    // Makes the calendar; waits until the service answers, at most `patience`.
-    Result<> open(Duration patience);
+    // Makes the calendar; waits until the service answers, at most `patience`, or until
+    // `cancelled` says so (Code::cancelled).
+    Result<> open(Duration patience, const std::function<bool()>& cancelled);
     void begin();
     void stop();  // each visitor ends its request first; at most a minute
 

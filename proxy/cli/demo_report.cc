@@ -3,25 +3,44 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <iterator>
 
 #include "base/json.h"
 #include "base/text.h"
 
 namespace regrow::cli {
 
+namespace {
+
+// The blow that silenced the service: the first one after everything that was answered before.
+// `alive`: when the last request was sent that was answered before the silence. A blow in the
+// middle of a request that still was answered comes before that: then it is the last before the
+// silence.
+std::optional<Instant> causeOf(const std::vector<Instant>& blows, Instant alive, Instant back) {
+    const auto after = std::ranges::lower_bound(blows, alive);
+    if (after != blows.end() && *after <= back) return *after;
+    return after == blows.begin() ? std::nullopt : std::optional(*std::prev(after));
+}
+
+}  // namespace
+
 void countVisits(DemoReport& report, const std::vector<Visit>& visits, const DemoFault& fault) {
     report.requests = visits.size();
     report.failed = static_cast<size_t>(std::ranges::count_if(visits, &Visit::failed));
-    // The service was back when the longest silence after the fault ended.
-    std::vector<Instant> good;
-    for (const auto& visit : visits)
-        if (!visit.failed()) good.push_back(visit.answered);
-    std::ranges::sort(good);
+    // The service was back when the longest silence after a fault ended.
+    std::vector<Visit> good;
+    std::ranges::copy_if(visits, std::back_inserter(good), std::not_fn(&Visit::failed));
+    std::ranges::sort(good, {}, &Visit::answered);
     Duration longest{};
+    Instant alive{};
     for (size_t i = 1; i < good.size(); ++i) {
-        if (good[i] <= fault.at || good[i] - good[i - 1] <= longest) continue;
-        longest = good[i] - good[i - 1];
-        report.rto_ms = toMs(good[i] - fault.at);
+        alive = std::max(alive, good[i - 1].sent);
+        const Duration silence = good[i].answered - good[i - 1].answered;
+        const auto cause = causeOf(fault.at, alive, good[i].answered);
+        if (!cause || silence <= longest) continue;
+        longest = silence;
+        report.rto_ms = toMs(good[i].answered - *cause);
     }
 }
 
@@ -58,6 +77,7 @@ std::string reportJson(const DemoReport& r) {
     w.field("restore_ms", r.restore_ms).field("rto_ms", r.rto_ms).field("rpo_ms", r.rpo_ms);
     w.field("acknowledged", uint64_t{r.acknowledged}).field("lost", uint64_t{r.lost});
     w.field("lost_allowed", uint64_t{r.lost_allowed}).field("ok", r.ok());
+    w.field("configuration", r.configuration);
     return w.endObject().text();
 }
 

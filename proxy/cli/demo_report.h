@@ -20,7 +20,7 @@ struct DemoReport {
     double detected_ms = 0;  // fault to the first word of it
     uint64_t restored_bytes = 0;
     double restore_ms = 0;
-    double rto_ms = 0;  // fault to the first request answered well by the new server
+    double rto_ms = 0;  // its fault to the first request answered well by the new server
     double rpo_ms = 0;  // fault back to the oldest write that is lost; 0: none is
     size_t acknowledged = 0;
     size_t lost = 0;
@@ -28,17 +28,19 @@ struct DemoReport {
     size_t lost_wrongly = 0;  // lost, and older than that: must be none
     bool recovered = false;   // the scenario took its course
     std::string snapshot;
+    std::string configuration;  // what the demo left: a file for `regrow run -c`
     std::vector<int> lost_items;
 
     bool ok() const { return recovered && lost_wrongly == 0; }
 };
 
 struct DemoFault {
-    Instant at{};
-    WallTime wall{};
+    std::vector<Instant> at;  // each time the server was struck, oldest first
+    WallTime wall{};          // of the first
 };
 
-// From the visits alone: requests, failures, the recovery time.
+// From the visits alone: requests, failures, the recovery time. That is the longest time without a
+// good answer, from the blow that began it.
 void countVisits(DemoReport& report, const std::vector<Visit>& visits, const DemoFault& fault);
 // `present`: items that were read back. `restored_from`: the instant of the oldest snapshot that a
 // recovery restored, or nothing when the data was never replaced by older data.

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <thread>
 
 #include "proxy/cli/demo_client.h"
@@ -14,6 +15,7 @@
 #include "proxy/cli/demo_report.h"
 #include "proxy/cli/demo_watch.h"
 #include "proxy/cli/demo_world.h"
+#include "proxy/cli/output.h"
 
 namespace regrow::cli {
 namespace {
@@ -26,6 +28,9 @@ constexpr Duration kRecovery = 90s;  // by then it is over, or has failed
 constexpr int kFlaps = 10;
 
 std::atomic<bool> interrupted{false};  // set by a signal handler, which may touch nothing else
+bool wasInterrupted() {
+    return interrupted;
+}
 
 // The run of one scenario, step by step; every step can be interrupted.
 class Demo {
@@ -37,6 +42,7 @@ class Demo {
     Result<> prepare(DemoWorld& world);
     Result<> waitSnapshots();
     Result<> strike(DemoWorld& world);
+    Result<> damageNewest(DemoWorld& world);
     Result<> flap();
     Result<> waitRecovered(DemoWorld& world);
     Result<> waitFlappingEnd(DemoWorld& world);
@@ -50,6 +56,8 @@ class Demo {
     DemoWatch watch_;
     std::optional<DemoClient> client_;
     DemoFault fault_;
+    std::string damaged_;  // the newest snapshot, when its pack was damaged
+    WallTime damaged_captured_{};
     WallTime first_news_{};
     bool recovered_ = false;
 };
@@ -84,16 +92,16 @@ Result<> Demo::prepare(DemoWorld& world) {
     say(fmt::format(
         "regrow demo, scenario {}: a calendar server (Radicale), its spare, and a proxy in front",
         options_.scenario));
-    say(fmt::format("  configuration {}   (a working example: regrow run -c {})",
-                    world.configFile(), world.configFile()));
+    say(fmt::format("  configuration {}   (in use now; when the demo has ended it is yours)",
+                    world.configFile()));
     say(fmt::format("  service       http://{}/     dashboard http://{}/\n", options_.listen,
                     options_.admin));
-    const auto ready = watch_.waitReady(kReady);
+    const auto ready = watch_.waitReady(kReady, wasInterrupted);
     if (!ready && !world.running())
         return fail(Code::io, Source::us, "the proxy ended; its log is " + world.logFile());
     REGROW_CHECK(ready);
     client_.emplace(options_.listen);
-    REGROW_CHECK(client_->open(kReady));
+    REGROW_CHECK(client_->open(kReady, wasInterrupted));
     client_->begin();
     REGROW_CHECK(pause(kTraffic));
     return waitSnapshots();
@@ -113,16 +121,33 @@ Result<> Demo::killOnce() {
     return killServer(pid);
 }
 
+// Right after a capture, so that none is under way that would be newer than what is damaged.
+Result<> Demo::damageNewest(DemoWorld& world) {
+    REGROW_TRY(const auto before, watch_.provenSnapshot());
+    for (const Instant until = Mono::now() + kReady; Mono::now() < until;) {
+        REGROW_TRY(const auto newest, watch_.provenSnapshot());
+        if (!newest || newest == before) {
+            REGROW_CHECK(pause(20ms));
+            continue;
+        }
+        REGROW_TRY(const auto pack, damageNewestPack(world.repository()));
+        damaged_ = *newest;
+        REGROW_TRY(const auto captured, watch_.captured(damaged_));
+        damaged_captured_ = captured.value_or(Wall::now());
+        say(fmt::format("\n*** the newest pack of the backup, {}, of snapshot {}, is damaged",
+                        pack.substr(0, 12), damaged_.substr(0, 12)));
+        return {};
+    }
+    return fail(Code::timeout, Source::us, "no further snapshot in time; see the log");
+}
+
 Result<> Demo::strike(DemoWorld& world) {
+    if (options_.scenario == "corrupt-backup") REGROW_CHECK(damageNewest(world));
     REGROW_TRY(const long pid, watch_.pid());
     showNews();
-    if (options_.scenario == "corrupt-backup") {
-        REGROW_TRY(const auto pack, damageNewestPack(world.repository()));
-        say(fmt::format("\n*** the newest pack of the backup, {}, is damaged", pack.substr(0, 12)));
-    }
     const bool hang = options_.scenario == "hang";
     const bool lose = options_.scenario == "host-loss" || options_.scenario == "corrupt-backup";
-    fault_ = {Mono::now(), Wall::now()};
+    fault_ = {{Mono::now()}, Wall::now()};
     REGROW_CHECK(hang ? hangServer(pid) : killServer(pid));
     if (lose) REGROW_CHECK(wipeData(world.dataOf("calendar-1")));
     say(fmt::format("\n*** the server (process group {}) {}{}\n", pid,
@@ -133,10 +158,11 @@ Result<> Demo::strike(DemoWorld& world) {
 
 // Dies every second, and is killed again whenever somebody brought it back.
 Result<> Demo::flap() {
-    fault_ = {Mono::now(), Wall::now()};
+    fault_.wall = Wall::now();
     say("\n*** the server is killed, and killed again every second\n");
     for (int i = 0; i < kFlaps; ++i) {
-        [[maybe_unused]] const auto killed = killOnce();  // it may be down just now
+        const Instant now = Mono::now();
+        if (killOnce()) fault_.at.push_back(now);  // else it is down just now
         REGROW_CHECK(pause(1s));
     }
     return {};
@@ -170,13 +196,13 @@ Result<> Demo::waitFlappingEnd(DemoWorld& world) {
             done = static_cast<size_t>(std::ranges::count(past, "done", &DemoRecovery::result));
         if (state.starts_with("held") && !held) {
             held = true;
-            say(fmt::format("\n*** held down after {} recoveries; the operator says: go on\n",
-                            done));
+            say(fmt::format("\n*** held down after {}; the operator says: go on\n",
+                            done == 1 ? "1 recovery" : fmt::format("{} recoveries", done)));
             REGROW_CHECK(watch_.approve());
         }
-        const auto ready = watch_.waitReady(0s);
+        const auto ready = watch_.waitReady(0s, wasInterrupted);
         if (state.empty() && ready) {
-            recovered_ = done <= 1;
+            recovered_ = held && done == 1;
             return {};
         }
     }
@@ -201,6 +227,10 @@ Result<> Demo::readBack(DemoReport& report) {
         report.snapshot = recovery.snapshot;
         report.restored_bytes = recovery.restored_bytes;
         report.restore_ms = recovery.restore_ms;
+        // With its pack damaged the newest snapshot cannot be what is served now.
+        if (!damaged_.empty() &&
+            (recovery.snapshot == damaged_ || recovery.snapshot_time >= damaged_captured_))
+            report.recovered = false;
     }
     countVisits(report, visits, fault_);
     countLoss(report, visits, present, restored_from, fault_);
@@ -230,29 +260,49 @@ void waitForPerson(const DemoWorld& world, const DemoOptions& options) {
     fmt::print(
         "\nIt goes on running: http://{}/ is the service, http://{}/ the dashboard. Everything is "
         "under {}.\n"
-        "Ctrl-C ends it and cleans up.\n",
+        "Ctrl-C ends it.\n",
         options.listen, options.admin, world.directory());
     std::fflush(stdout);
     while (!interrupted && world.running()) std::this_thread::sleep_for(100ms);
 }
 
+// What to type to go on from what is left.
+std::string ourselves() {
+    std::error_code error;
+    const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+    return error ? "regrow" : path.string();
+}
+
+void tellWhatIsLeft(const DemoWorld& world) {
+    fmt::print(
+        "Every process has ended. The data, its backups and the configuration are left, to go on "
+        "from:\n"
+        "  {} run -c {}\n"
+        "  rm -r {}   removes them\n",
+        ourselves(), world.configFile(), world.directory());
+}
+
 int runDemo(const DemoOptions& options) {
+    if (const auto usable = checkDemoAddresses(options); !usable)
+        return fmt::print(stderr, "regrow: {}\n", usable.error().message), kExitUsage;
     for (const int number : {SIGINT, SIGTERM, SIGHUP})
         std::signal(number, [](int) { interrupted = true; });
     auto world = DemoWorld::start(options);
     if (!world) return fmt::print(stderr, "regrow: {}\n", world.error().message), 1;
     Demo demo(options);
-    const auto report = demo.run(*world);
+    auto report = demo.run(*world);
+    if (report) report->configuration = world->configFile();
     if (report)
         fmt::print("{}\n", options.json ? reportJson(*report) : reportText(*report));
     else
         fmt::print(stderr, "regrow: {}\n", report.error().message);
     std::fflush(stdout);
     if (report && options.keep && !interrupted) waitForPerson(*world, options);
-    const bool show_log = !report && report.error().code != Code::cancelled;
-    if (show_log)
-        fmt::print(stderr, "regrow: everything is left under {} for a look\n", world->directory());
-    world->end(show_log);
+    world->end();
+    if (!report && report.error().code != Code::cancelled)
+        fmt::print(stderr, "regrow: its files are left for a look; the proxy's log is {}\n",
+                   world->logFile());
+    if (!options.json) tellWhatIsLeft(*world);
     return report && report->ok() ? 0 : 1;
 }
 

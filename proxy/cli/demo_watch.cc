@@ -30,9 +30,10 @@ Result<rapidjson::Document> DemoWatch::get(const std::string& target) {
     return json::parse(answer.body);
 }
 
-Result<> DemoWatch::waitReady(Duration patience) {
+Result<> DemoWatch::waitReady(Duration patience, const std::function<bool()>& cancelled) {
     const Instant until = Mono::now() + patience;
     while (true) {
+        if (cancelled()) return fail(Code::cancelled, Source::us, "interrupted");
         const auto answer = http_.call("GET", "/readyz", kPatience);
         if (answer && answer->status == 200) return {};
         if (Mono::now() > until)
@@ -83,14 +84,24 @@ Result<std::optional<std::string>> DemoWatch::provenSnapshot() {
     return json::getString(*latest, "id");
 }
 
-Result<std::vector<DemoRecovery>> DemoWatch::recoveries() {
-    REGROW_TRY(const auto document, stats());
+Result<std::optional<WallTime>> DemoWatch::captured(const std::string& snapshot) {
     REGROW_TRY(const auto listing, get("/api/snapshots"));
-    const auto* calendar = pool(document);
-    const auto* past = calendar ? json::getArray(*calendar, "recoveries") : nullptr;
     const auto* snapshots = listing.IsArray() ? static_cast<const rapidjson::Value*>(&listing)
                                               : json::getArray(listing, "snapshots");
-    if (!past || !snapshots) return unexpectedShape();
+    if (!snapshots) return unexpectedShape();
+    for (const auto& item : snapshots->GetArray()) {
+        if (json::getString(item, "id") != snapshot) continue;
+        const auto time = parseTime(json::getString(item, "time").value_or(""));
+        return time ? std::optional(*time) : std::nullopt;
+    }
+    return std::nullopt;
+}
+
+Result<std::vector<DemoRecovery>> DemoWatch::recoveries() {
+    REGROW_TRY(const auto document, stats());
+    const auto* calendar = pool(document);
+    const auto* past = calendar ? json::getArray(*calendar, "recoveries") : nullptr;
+    if (!past) return unexpectedShape();
     std::vector<DemoRecovery> all;
     for (const auto& item : past->GetArray()) {
         DemoRecovery recovery;
@@ -101,10 +112,8 @@ Result<std::vector<DemoRecovery>> DemoWatch::recoveries() {
         recovery.down_s = json::getDouble(item, "down_s").value_or(0);
         recovery.restore_ms = json::getDouble(item, "restore_ms").value_or(0);
         recovery.restored_bytes = json::getUint(item, "restored_bytes").value_or(0);
-        for (const auto& snapshot : snapshots->GetArray())
-            if (json::getString(snapshot, "id") == recovery.snapshot)
-                recovery.snapshot_time =
-                    parseTime(json::getString(snapshot, "time").value_or("")).value_or(WallTime{});
+        REGROW_TRY(const auto time, captured(recovery.snapshot));
+        recovery.snapshot_time = time.value_or(WallTime{});
         all.push_back(std::move(recovery));
     }
     return all;

@@ -34,15 +34,18 @@ class DemoWatch {
   public:
     explicit DemoWatch(const std::string& admin) : http_(admin) {}
 
-    Result<> waitReady(Duration patience);
+    // Until /readyz is good, at most `patience`, or until `cancelled` says so (Code::cancelled).
+    Result<> waitReady(Duration patience, const std::function<bool()>& cancelled);
     // Events since the last call.
     Result<std::vector<DemoEvent>> news();
     Result<rapidjson::Document> stats() { return get("/stats"); }
     // Of the server that fills the place now; 0: none.
     Result<long> pid();
     Result<uint64_t> held();
-    // The newest snapshot, when it is proven.
+    // The newest snapshot's id, when it is proven.
     Result<std::optional<std::string>> provenSnapshot();
+    // When the snapshot with this id was captured; nothing when it is not listed.
+    Result<std::optional<WallTime>> captured(const std::string& snapshot);
     // Recoveries that ended since the demo began, oldest first.
     Result<std::vector<DemoRecovery>> recoveries();
     // State of the one under way: "held(flapping)", "restore", …; empty: none.

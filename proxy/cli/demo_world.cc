@@ -75,7 +75,35 @@ void waitGone(const ChildProcess& child, Duration patience) {
     reap(child.pid);
 }
 
+bool anywhere(const Address& address) {
+    return address.host() == "0.0.0.0" || address.host() == "::" || address.host() == "[::]";
+}
+
+Result<Address> withPort(const std::string& text, const char* option) {
+    auto address = Address::parse(text);
+    if (!address)
+        return fail(Code::invalid, Source::client,
+                    fmt::format("{}: {}", option, address.error().message));
+    if (address->isUnix() || address->port() == 0)
+        return fail(Code::invalid, Source::client,
+                    fmt::format("{} {}: a port is needed that others can be told, as in {}", option,
+                                text, "127.0.0.1:8080"));
+    return address;
+}
+
 }  // namespace
+
+Result<> checkDemoAddresses(const DemoOptions& options) {
+    REGROW_TRY(const Address listen, withPort(options.listen, "--listen"));
+    REGROW_TRY(const Address admin, withPort(options.admin, "--admin"));
+    const bool clash =
+        listen.port() == admin.port() && (listen == admin || anywhere(listen) || anywhere(admin));
+    if (!clash) return {};
+    return fail(Code::invalid, Source::client,
+                fmt::format("--listen {} and --admin {} are the same port; the service and the "
+                            "dashboard need one each",
+                            options.listen, options.admin));
+}
 
 std::string demoConfig(const DemoOptions& options, const std::string& directory,
                        const std::vector<uint16_t>& ports) {
@@ -83,7 +111,7 @@ std::string demoConfig(const DemoOptions& options, const std::string& directory,
     const char* restart =
         options.scenario == "flap" ? "          restart: 1\n" : "          restart: never\n";
     return fmt::format(
-        R"(# Written by `regrow demo --scenario {0}`. It works as it is: regrow run -c THIS-FILE
+        R"(# Written by `regrow demo --scenario {0}`. Once the demo has ended it works as it is: regrow run -c THIS-FILE
 state_dir: {1}/state
 admin: {{listen: "{2}"}}            # dashboard, /stats, /metrics, /events
 log: {{level: info}}
@@ -132,7 +160,9 @@ Result<DemoWorld> DemoWorld::start(const DemoOptions& options) {
     auto started = world.writeFiles();
     if (started) started = world.startProxy();
     if (started) return world;
-    world.end(false);
+    world.end();
+    std::error_code ignored;
+    std::filesystem::remove_all(world.directory_, ignored);
     return std::unexpected(std::move(started).error());
 }
 
@@ -163,8 +193,7 @@ bool DemoWorld::running() const {
 
 // The proxy leaves its servers running, as it must; here their time ends too. They are found by
 // their token.
-void DemoWorld::end(bool keep) {
-    if (keep) return;
+void DemoWorld::end() {
     if (proxy_.pid > 0) {
         ::kill(proxy_.pid,
                SIGKILL);  // nothing of it is needed any more, and nothing may restart a server now
@@ -175,8 +204,6 @@ void DemoWorld::end(bool keep) {
         for (const char* name : {"calendar-1", "calendar-spare", "calendar-spare-2"})
             recovery::killTree({std::nullopt, id + ":calendar/" + name}, Duration{}, 5s);
     }
-    std::error_code ignored;
-    std::filesystem::remove_all(directory_, ignored);
 }
 
 }  // namespace regrow::cli

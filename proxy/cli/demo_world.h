@@ -7,9 +7,9 @@
 #include "base/http_client.h"
 #include "base/result.h"
 
-// What the demo runs on: a temporary directory with a key, a configuration, a proxy of our own
-// binary and the servers it supervises. Everything is under one directory and ends with it, unless
-// it is to be kept.
+// What the demo runs on: a directory of its own with a key, a configuration, a proxy of our own
+// binary and the servers it supervises. The processes end with the demo, however it ends; the
+// directory stays, for `regrow run -c` to go on from.
 namespace regrow::cli {
 
 struct DemoOptions {
@@ -23,14 +23,13 @@ struct DemoOptions {
 
 class DemoWorld {
   public:
-    // Makes the directory and starts the proxy. Errors: radicale is not installed, an address is
-    // taken.
+    // Makes the directory and starts the proxy. Errors, after which nothing is left: radicale is
+    // not installed, an address is taken.
     static Result<DemoWorld> start(const DemoOptions& options);
     DemoWorld(DemoWorld&&) = default;
     DemoWorld& operator=(DemoWorld&&) = delete;
-    // Ends the proxy and every server it started, and removes the directory; leaves all of it when
-    // `keep`.
-    void end(bool keep);
+    // Ends the proxy and every server it started. The files stay.
+    void end();
 
     const std::string& directory() const { return directory_; }
     std::string configFile() const { return directory_ + "/regrow.yaml"; }
@@ -49,6 +48,9 @@ class DemoWorld {
     DemoOptions options_;
     ChildProcess proxy_;
 };
+
+// Addresses that can be served: each with a port, and not the same one twice.
+Result<> checkDemoAddresses(const DemoOptions& options);
 
 // The configuration the demo writes: a working example for `regrow run -c`. Ports of the servers
 // are free ones.

@@ -11,15 +11,15 @@ using Catch::Matchers::Contains;
 
 namespace {
 
-const DemoFault kFault{Instant(1000s), WallTime(1'700'000'000s)};
+const DemoFault kFault{{Instant(1000s)}, WallTime(1'700'000'000s)};
 
 // Answered `after` the fault; negative: before.
 Visit visit(int item, bool write, Duration after, int status) {
     Visit v;
     v.item = item;
     v.write = write;
-    v.sent = kFault.at + after - 1ms;
-    v.answered = kFault.at + after;
+    v.sent = kFault.at.front() + after - 1ms;
+    v.answered = kFault.at.front() + after;
     v.answered_wall = kFault.wall + std::chrono::duration_cast<Wall::duration>(after);
     v.status = status;
     return v;
@@ -49,6 +49,44 @@ TEST_CASE("the recovery time ends with the longest silence after the fault", "[d
     CHECK(none.rto_ms == 0);
     countVisits(none, {}, kFault);
     CHECK(none.requests == 0);
+}
+
+TEST_CASE("of several faults the one counts that began the longest silence", "[demo]") {
+    DemoFault often = kFault;
+    for (const Duration later : {1000ms, 2000ms, 3000ms})
+        often.at.push_back(kFault.at.front() + later);
+    DemoReport report;
+    countVisits(
+        report,
+        {visit(1, true, -1s, 200), visit(1, false, 100ms, 200), visit(2, false, 1100ms, 200),
+         visit(3, true, 7s, 200), visit(4, true, 7100ms, 200)},
+        often);
+    CHECK(report.rto_ms == 5000);  // struck at 2 s, and at 3 s while it was down; back at 7 s
+}
+
+TEST_CASE("an item is its own whole lines", "[demo]") {
+    const std::string body = "BEGIN:VEVENT\r\nUID:item-10\r\nSUMMARY:appointment number 10\r\n";
+    CHECK(isItem(body, 10));
+    CHECK_FALSE(isItem(body, 1));
+    CHECK_FALSE(isItem("UID:item-1\nSUMMARY:appointment number 10\n", 1));
+    CHECK_FALSE(isItem("", 1));
+    CHECK(isItem("UID:item-1\nSUMMARY:appointment number 1", 1));
+}
+
+TEST_CASE("addresses that cannot be served are known before anything starts", "[demo]") {
+    const auto check = [](const char* listen, const char* admin) {
+        DemoOptions options;
+        options.listen = listen, options.admin = admin;
+        return checkDemoAddresses(options).has_value();
+    };
+    CHECK(check("127.0.0.1:8080", "127.0.0.1:9901"));
+    CHECK(check("127.0.0.1:8080", "127.0.0.2:8080"));
+    CHECK_FALSE(check("127.0.0.1:0", "127.0.0.1:9901"));
+    CHECK_FALSE(check("0", "127.0.0.1:9901"));
+    CHECK_FALSE(check("127.0.0.1:8080", "127.0.0.1:0"));
+    CHECK_FALSE(check("127.0.0.1:8080", "127.0.0.1:8080"));
+    CHECK_FALSE(check("0.0.0.0:8080", "127.0.0.1:8080"));
+    CHECK_FALSE(check("127.0.0.1:8080", "[::]:8080"));
 }
 
 TEST_CASE("nothing restored: nothing may be lost", "[demo]") {
