@@ -1,4 +1,7 @@
+#include <fmt/core.h>
+
 #include <algorithm>
+#include <string_view>
 
 #include "conf/sections.h"
 
@@ -25,9 +28,21 @@ Balance readBalance(const Reader& reader) {
     return balance == "round_robin" ? Balance::round_robin : Balance::least_requests;
 }
 
+// `check: tls`, a kind that is not built, as the one word that `check: tcp` may be.
+bool isUnbuiltWord(const Reader& reader) {
+    const Node* const check = reader.value("check");
+    for (const std::string_view kind : {"tls", "redis", "postgres", "grpc"})
+        if (check && check->kind == NodeKind::scalar && check->text == kind)
+            return reader.complain("check", fmt::format("'{}' is not available in this version of "
+                                                        "regrow; write tcp or {{http: /healthz}}",
+                                                        kind)),
+                   true;
+    return false;
+}
+
 std::vector<Check> readChecks(const Reader& reader) {
     std::vector<Check> checks;
-    if (reader.has("check"))
+    if (reader.has("check") && !isUnbuiltWord(reader))
         for (const auto& check : reader.sections("check")) checks.push_back(readCheck(check));
     if (checks.empty()) checks.emplace_back();  // absent, or the word tcp
     return checks;

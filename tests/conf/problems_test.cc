@@ -143,6 +143,9 @@ TEST_CASE("what a pool and a listener cannot do yet is refused by name") {
         {"balance: {hash: {on: ip}}",
          "pools.app.balance 'hash' is not available in this version of regrow; write round_robin "
          "or least_requests"},
+        {"check: tls",
+         "pools.app.check 'tls' is not available in this version of regrow; write tcp or "
+         "{http: /healthz}"},
         {"check: {redis: {}}",
          "pools.app.check.redis is not available in this version of regrow; remove it"},
         {"check: [{tls: true}, {postgres: x}, {grpc: y}]",
