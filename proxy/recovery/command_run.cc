@@ -33,6 +33,18 @@ pid_t CommandRun::pid() const {
     return child_ ? child_->pid() : 0;
 }
 
+void OutputTail::add(std::string_view line) {
+    if (line.empty()) return;
+    lines_.emplace_back(line.substr(0, kBytes));
+    bytes_ += lines_.back().size();
+    left_out_ += line.size() - lines_.back().size();
+    while (bytes_ > kBytes || lines_.size() > kLines) {
+        bytes_ -= lines_.front().size();
+        left_out_ += lines_.front().size();
+        lines_.pop_front();
+    }
+}
+
 Result<> checkOutcome(const Result<ChildRun::Outcome>& outcome, std::string_view what,
                       Duration deadline) {
     if (!outcome) return std::unexpected(Error(outcome.error()).in(what));

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <deque>
 #include <string>
 #include <string_view>
 
@@ -26,6 +28,21 @@ class CommandRun final : public Operation {
     std::unique_ptr<ChildRun> child_;
     Timer report_;
     OnEnd on_end_;
+};
+
+// The end of an output that may go on for ever: at most kBytes and kLines of it.
+class OutputTail {
+  public:
+    static constexpr size_t kBytes = 4096;
+    static constexpr size_t kLines = 64;
+    void add(std::string_view line);
+    const std::deque<std::string>& lines() const { return lines_; }
+    uint64_t leftOut() const { return left_out_; }  // bytes
+
+  private:
+    std::deque<std::string> lines_;
+    size_t bytes_ = 0;  // of lines_
+    uint64_t left_out_ = 0;
 };
 
 // Success when the outcome is exit 0; else an error that says what ended how and the end of its

@@ -1,11 +1,20 @@
 #include "proxy/recovery/hooks.h"
 
+#include <optional>
+
 #include "base/log.h"
+#include "base/random.h"
 #include "base/text.h"
 #include "proxy/recovery/command_run.h"
+#include "proxy/recovery/process_tree.h"
 
 namespace regrow::recovery {
 namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kKill = 5s;        // for the processes of a hook to be gone
+constexpr Duration kKillNow = 500ms;  // the same where the loop has to wait for it
 
 class Environment {
   public:
@@ -23,35 +32,84 @@ class HookRun final : public Operation {
   public:
     HookRun(EventLoop& loop, const std::string& step, const conf::Hook& hook,
             const HookContext& context, OnDone<std::string> on_done)
-        : what_(step + " hook " + (hook.argv.empty() ? "(empty)" : hook.argv[0])),
+        : loop_(loop),
+          what_(step + " hook " + (hook.argv.empty() ? "(empty)" : hook.argv[0])),
+          token_("hook-" + toHex(secureRandomBytes(8))),
+          timeout_(hook.timeout),
           on_done_(std::move(on_done)) {
         SpawnOptions options;
         options.argv = hook.argv;
         options.environment = hookEnvironment(step, context);
+        options.environment.push_back("REGROW_SERVER_TOKEN=" + token_);
+        options.line_limit = OutputTail::kBytes;
+        // The deadline is ours, because the whole tree ends with it; the run's is only its
+        // longstop.
         run_ = std::make_unique<CommandRun>(
-            loop, std::move(options), hook.timeout, [this](std::string_view line) { take(line); },
-            [this, timeout = hook.timeout](const auto& outcome) { finish(outcome, timeout); });
+            loop, std::move(options), timeout_ + 2 * kKill,
+            [this](std::string_view line) { take(line); },
+            [this](Result<ChildRun::Outcome> outcome) { ended(std::move(outcome)); });
+        if (run_->pid() > 0) leader_ = identify(run_->pid()).value_or(ProcessId{});
+        deadline_ = Timer(loop, [this] { overdue(); });
+        deadline_.after(timeout_);
+    }
+
+    // Dropped while it runs: with all that it started.
+    ~HookRun() override {
+        if (!outcome_ && run_->pid() > 0) killTree(tree(), Duration::zero(), kKillNow);
     }
 
   private:
+    TreeId tree() const { return {leader_, token_}; }
+
     void take(std::string_view line) {
-        if (!line.empty()) last_line_ = line.substr(0, 4096);
-        log::info(what_, "{}", line);
+        if (!line.empty()) last_line_ = line;
+        output_.add(line);
     }
 
-    void finish(const Result<ChildRun::Outcome>& outcome, Duration timeout) {
+    void overdue() {
+        kill_ = std::make_unique<TreeKill>(loop_, tree(), Duration::zero(), kKill,
+                                           [this](const KillReport&) {
+                                               killed_ = true;
+                                               if (outcome_) finish();
+                                           });
+    }
+
+    void ended(Result<ChildRun::Outcome> outcome) {
+        deadline_.cancel();
+        outcome_ = std::move(outcome);
+        if (kill_ && *outcome_) (*outcome_)->status.timed_out = true;
+        if (!kill_ || killed_) finish();
+    }
+
+    void logOutput() {
+        if (output_.leftOut() > 0)
+            log::info(what_, "({} bytes of output before this left out)", output_.leftOut());
+        for (const auto& line : output_.lines()) log::info(what_, "{}", line);
+    }
+
+    void finish() {
+        logOutput();
         auto callback = std::move(on_done_);
-        if (auto checked = checkOutcome(outcome, what_, timeout); !checked) {
+        if (auto checked = checkOutcome(*outcome_, what_, timeout_); !checked) {
             if (!last_line_.empty()) checked.error().message += ": " + last_line_;
             return callback(std::unexpected(std::move(checked).error()));
         }
         callback(std::move(last_line_));
     }
 
+    EventLoop& loop_;
     std::string what_;
+    std::string token_;
+    Duration timeout_;
     OnDone<std::string> on_done_;
     std::string last_line_;
+    OutputTail output_;
     std::unique_ptr<CommandRun> run_;
+    std::optional<ProcessId> leader_;
+    Timer deadline_;
+    std::unique_ptr<TreeKill> kill_;
+    bool killed_ = false;
+    std::optional<Result<ChildRun::Outcome>> outcome_;
 };
 
 }  // namespace

@@ -34,8 +34,10 @@
 //   REGROW_RESULT         done | failed | cancelled | held (after, notify)
 // clang-format on
 //
-// Exit 0 lets the step go on; anything else, and its timeout, stops it. Standard output is logged,
-// line by line; the end of standard error is in the error.
+// Exit 0 lets the step go on; anything else, and its timeout, stops it. The last 4 KiB of standard
+// output are logged when it ends; the end of standard error is in the error. At its timeout, and
+// when it is no longer wanted, every process that it started ends with it, also one that made a
+// session of its own (REGROW_SERVER_TOKEN in its environment tells whose it is).
 namespace regrow::recovery {
 
 struct HookContext {

@@ -5,6 +5,9 @@
 namespace regrow::recovery {
 namespace {
 
+// A hook that is too slow is killed at its own timeout, and says so: that answer is waited for.
+constexpr Duration kHookEnd = std::chrono::seconds(8);
+
 Mode modeOf(conf::RecoveryMode mode) {
     switch (mode) {
         case conf::RecoveryMode::automatic: return Mode::automatic;
@@ -40,8 +43,8 @@ Policy policyFor(const conf::Pool& pool, const conf::Service& service) {
     policy.verify_hook = recovery.verify.has_value();
     policy.prepare_hook = recovery.prepare.has_value();
     policy.after_hook = recovery.after.has_value();
-    if (recovery.verify) policy.verify_hook_timeout = recovery.verify->timeout;
-    if (recovery.prepare) policy.prepare_hook_timeout = recovery.prepare->timeout;
+    if (recovery.verify) policy.verify_hook_timeout = recovery.verify->timeout + kHookEnd;
+    if (recovery.prepare) policy.prepare_hook_timeout = recovery.prepare->timeout + kHookEnd;
     policy.confirm_alone = toFall(pool);  // fall checks have failed already: twice as long in all
     policy.suspect = std::max(policy.suspect, toRise(pool) * 2);
     policy.start += toRise(pool);

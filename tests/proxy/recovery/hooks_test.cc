@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 
 #include "base/text.h"
+#include "proxy/recovery/command_run.h"
 #include "tests/support/control_loop.h"
 #include "tests/support/processes.h"
 #include "tests/support/temp_dir.h"
@@ -88,6 +89,17 @@ TEST_CASE("a hook that fails says how, with the end of what it said", "[hooks]")
     SECTION("empty") {
         CHECK_FALSE(run(loop, {{}, 10s}).has_value());
     }
+    SECTION("its timeout, with what left for a session of its own") {
+        test::TempDir dir;
+        const auto result = run(loop, {shell("setsid sh -c 'echo $$ > " + (dir / "pid") +
+                                             "; exec sleep 1000' & while :; do sleep 1; done"),
+                                       500ms});
+        REQUIRE_FALSE(result.has_value());
+        CHECK_THAT(result.error().message, Catch::Contains("within 500 ms"));
+        const auto pids = test::pidsIn(dir / "pid");
+        REQUIRE(pids.size() == 1);
+        CHECK_FALSE(test::isAlive(pids[0]));
+    }
     SECTION("its timeout, with all it started") {
         test::TempDir dir;
         const auto result =
@@ -111,6 +123,26 @@ TEST_CASE("a hook that is dropped is killed and never answers", "[hooks]") {
     const pid_t pid = test::pidsIn(dir / "pid")[0];
     handle.reset();
     CHECK(loop.until([&] { return !test::isAlive(pid); }));
+}
+
+TEST_CASE("of what a hook says its end is kept, however much it is", "[hooks]") {
+    OutputTail tail;
+    tail.add("");
+    CHECK(tail.lines().empty());
+    for (int i = 0; i < 100'000; i++) tail.add("line " + std::to_string(i));
+    CHECK(tail.lines().size() == OutputTail::kLines);
+    CHECK(tail.lines().back() == "line 99999");
+    CHECK(tail.leftOut() > 900'000);
+    tail.add(std::string(3'000'000, 'x'));
+    CHECK(tail.lines() == std::deque<std::string>{std::string(OutputTail::kBytes, 'x')});
+
+    test::ControlLoop loop;
+    const auto result =
+        run(loop,
+            {shell("head -c 3000000 /dev/zero | tr '\\0' x; yes | head -n 200000; echo; echo end"),
+             30s});
+    REQUIRE(result.has_value());
+    CHECK(*result == "end");
 }
 
 TEST_CASE("a callback may drop the hook it came from", "[hooks]") {
