@@ -20,11 +20,12 @@ void Panic::returned(const std::string& backend) {
 
 void Panic::recoveryEnded(const std::string& backend, bool good) {
     deaths.erase(backend);
+    // What passed the gate just before the panic shows as well as the canary that the cause is
+    // gone.
+    if (good && since) return overridden();
     if (backend != canary) return;
     canary.clear();
-    if (good)
-        overridden();
-    else if (since)
+    if (since)
         since =
             last_death;  // the next canary waits as long as the first did, from the last death on
 }

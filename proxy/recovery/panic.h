@@ -9,7 +9,8 @@
 // Correlated failure: when at least two backends and at least half of a pool die within seconds,
 // the cause is rarely the backends (a switch, a shared database, a bad deployment), and replacing
 // them one by one spends every spare on a cause that is still there. Then only one recovery, the
-// canary, may pass the gate; its success ends the panic, as does an operator. One value per pool,
+// canary, may pass the gate; its success ends the panic, as does that of any that was under way
+// already, and an operator. One value per pool,
 // pure, control loop only. Not journalled: after a restart the deaths are observed anew.
 namespace regrow::recovery {
 

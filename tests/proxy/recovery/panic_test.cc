@@ -38,6 +38,16 @@ TEST_CASE("half a pool dying within seconds is panic, one after the other is not
             panic.recoveryEnded("b", true);
             CHECK_FALSE(panic.stops("a", policy, t + 20s));
         }
+        SECTION("one that was past the gate before succeeds") {
+            panic.recoveryEnded("a", true);
+            CHECK_FALSE(panic.panicking());
+            CHECK_FALSE(panic.stops("b", policy, t + 20s));
+        }
+        SECTION("one that was past the gate before fails: the canary goes on alone") {
+            panic.recoveryEnded("a", false);
+            CHECK(panic.canary == "b");
+            CHECK(panic.stops("a", policy, t + 20s));
+        }
         SECTION("it fails: another may try") {
             panic.recoveryEnded("b", false);
             CHECK_FALSE(panic.stops("a", policy, t + 20s));
