@@ -11,6 +11,13 @@ using namespace std::chrono_literals;
 using recovery::Action;
 using recovery::Command;
 
+// The repository's own trouble, which may pass; damage does not.
+template <class T>
+bool away(const Result<T>& result) {
+    return !result && result.error().source == Source::repository &&
+           result.error().code != Code::corrupt;
+}
+
 recovery::RestoreFailed restoreFailure(const Error& error) {
     using Kind = recovery::RestoreFailed::Kind;
     Kind kind = Kind::other;
@@ -210,7 +217,7 @@ void RecoveryActions::rescue(Place& place, const Command& command) {
                                                              : result->reasons.empty()
                                                                  ? "its data is not as it was"
                                                                  : result->reasons.front();
-                                     answer(ask, recovery::RescueFailed{why});
+                                     answer(ask, recovery::RescueFailed{why, away(result)});
                                  }));
 }
 
@@ -224,7 +231,9 @@ void RecoveryActions::captureRescue(const Ask& ask, const Command& command) {
     keep(ask, p_.backups.capture(
                   *place, *old, place->recovery->old_epoch, p_.registry.assignment(*place).lineage,
                   true, progress, [this, ask](Result<recovery::SnapshotInfo> taken) {
-                      if (!taken) return answer(ask, recovery::RescueFailed{taken.error().message});
+                      if (!taken)
+                          return answer(ask,
+                                        recovery::RescueFailed{taken.error().message, away(taken)});
                       auto ref = refOf(*taken);
                       ref.rescue =
                           true;  // also when nothing had changed: the newest one is the dead disk

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "proxy/control/recovery_driver.h"
 
 namespace regrow::control {
@@ -34,6 +36,7 @@ std::string serverOf(const Command& command) {
 void apply(recovery::Transition& out, const Registry& registry, const PoolState& pool,
            const std::string& server, ServerChange what, const std::string& recovery,
            const std::string& reason) {
+    if (server.empty()) return;  // nobody filled the place
     auto current = registry.serverRecord(pool, server);
     for (const auto& [name, record] : out.servers)
         if (name == server) current = record;
@@ -44,10 +47,15 @@ void apply(recovery::Transition& out, const Registry& registry, const PoolState&
 void addAssignment(recovery::Transition& out, const Registry& registry, const PoolState& pool,
                    const Place& place, const Command& command) {
     auto assignment = out.assignment.value_or(registry.assignment(place));
+    if (command.action == Action::persist_epoch && !assignment.server.empty()) {
+        assignment.last_server = std::exchange(assignment.server, {});
+        assignment.last_epoch = assignment.epoch;
+    }
     assignment.epoch = command.epoch;
-    if (command.action == Action::persist_epoch) assignment.server.clear();
     if (command.action == Action::publish_serving || command.action == Action::reinstate_old) {
         assignment.server = serverOf(command);
+        assignment.last_server.clear();
+        assignment.last_epoch = 0;
         if (command.action == Action::publish_serving) assignment.lineage = command.lineage;
         if (const auto* server = pool.server(assignment.server))
             assignment.config_hash = configHash(*server);

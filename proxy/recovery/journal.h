@@ -50,6 +50,9 @@ struct Assignment {
     uint64_t epoch = 0;
     std::string lineage;
     std::string config_hash;
+    // While `server` is empty: who filled the place before, and the epoch its data is marked with.
+    std::string last_server{};
+    uint64_t last_epoch = 0;
     friend bool operator==(const Assignment&, const Assignment&) = default;
 };
 

@@ -37,6 +37,8 @@ void fields(V& visit, R& a) {
     visit("epoch", a.epoch);
     visit("lineage", a.lineage);
     visit("config_hash", a.config_hash);
+    visit("last_server", a.last_server);
+    visit("last_epoch", a.last_epoch);
 }
 
 template <class V, class R>

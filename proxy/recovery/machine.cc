@@ -210,6 +210,12 @@ void finish(Turn& turn, State terminal_state, std::string reason) {
     if (terminal_state == State::done && turn.policy().after_hook && !turn.s.reinstating)
         turn.tell(Action::run_after_hook);
     turn.enter(terminal_state, reason, std::nullopt);
+    // Nobody fills the place any more, and the server that did is kept for a person, or for the
+    // next recovery, which may still rescue its disk.
+    if (terminal_state != State::done && turn.s.gate_passed && !turn.s.old_server.empty())
+        turn.tell(Action::quarantine_old,
+                  fmt::format("fenced by recovery {}, which {}", turn.s.id,
+                              terminal_state == State::failed ? "failed" : "was cancelled"));
     turn.tell(Action::notify, fmt::format("{}: {}", resultName(turn.s), reason),
               terminal_state != State::done);
     turn.tell(Action::end_recovery, std::move(reason));

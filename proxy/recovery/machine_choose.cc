@@ -7,8 +7,24 @@
 
 // A spare and a snapshot. A replacement that failed is stopped first: nothing is restored under a
 // running process.
+//
+// Who is blamed for what fails. The newest proven snapshot is dear, so it is not given up for
+// something that another spare might do better:
+//
+//     bad bytes, a tree or a hook that says no    the snapshot: the one before it
+//     no room, host gone, cannot be stopped       the spare: another, same snapshot
+//     program missing, address taken,             the spare; when it is the only one it is kept and
+//       prepare hook                              tried again, held(no_spare) in between
+//     it started, but ended or did not get well,  either: the same snapshot on one other spare, if
+//       a restore that failed without saying why  any is free, then the snapshot before it
+//
+// Each of them counts as an attempt, and max_attempts of those end the recovery.
 namespace regrow::recovery {
 namespace {
+
+void advance(Turn& turn);
+
+constexpr int kPinTries = 3;  // of one that is listed, and proven
 
 void ask(Turn& turn) {
     auto& s = turn.s;
@@ -20,11 +36,18 @@ void ask(Turn& turn) {
     if (s.attempts >= turn.policy().max_attempts) {
         releaseSpare(turn, "recovery failed");
         return finish(turn, State::failed,
-                      fmt::format("{} attempts failed, the last: {}", s.attempts, s.reason));
+                      fmt::format("{} attempts failed, the last: {}", s.attempts,
+                                  s.trouble.empty() ? s.reason : s.trouble));
     }
     turn.due(turn.policy().choose);
     if (s.spare.empty()) turn.ask(Action::claim_spare, turn.policy().choose);
     if (turn.policy().has_data && !s.listed) turn.ask(Action::list_snapshots, turn.policy().choose);
+    if (!turn.awaits(Action::claim_spare) && !turn.awaits(Action::list_snapshots)) advance(turn);
+}
+
+// "none is free" alone would hide what became of those that were.
+std::string withTrouble(const Turn& turn, const std::string& text) {
+    return turn.s.trouble.empty() ? text : fmt::format("{}; before that, {}", text, turn.s.trouble);
 }
 
 void noSnapshot(Turn& turn) {
@@ -36,7 +59,7 @@ void noSnapshot(Turn& turn) {
                                         s.wanted_snapshot);
     // Others may use a spare that was not written to.
     if (!s.spare_written) releaseSpare(turn, "no snapshot to restore");
-    hold(turn, HeldReason::no_snapshot, State::choose, text);
+    hold(turn, HeldReason::no_snapshot, State::choose, withTrouble(turn, text));
 }
 
 void advance(Turn& turn) {
@@ -90,9 +113,8 @@ void enterChoose(Turn& turn, std::string reason) {
 void giveUpSnapshot(Turn& turn, const std::string& why) {
     auto& s = turn.s;
     s.attempts++;
-    // Without data there is no older snapshot to try, only another spare.
-    if (!s.snapshot) return giveUpSpare(turn, Action::mark_spare_dirty, why);
     s.tried.push_back(s.snapshot->id);
+    s.trouble = fmt::format("snapshot {} on {}: {}", s.snapshot->shortId(), s.spare, why);
     enterChoose(turn, fmt::format("snapshot {} is no use: {}", s.snapshot->shortId(), why));
 }
 
@@ -100,6 +122,7 @@ void giveUpSpare(Turn& turn, Action how, const std::string& why) {
     auto& s = turn.s;
     s.attempts++;
     const std::string spare = s.spare;
+    s.trouble = fmt::format("spare {}: {}", spare, why);
     // Its process goes with it, as far as it can still be reached; nothing waits for that, because
     // the spare gets no traffic.
     turn.tell(Action::abort_step, why);
@@ -107,6 +130,23 @@ void giveUpSpare(Turn& turn, Action how, const std::string& why) {
     s.spare.clear();
     s.spare_written = s.replacement_running = false;
     enterChoose(turn, fmt::format("spare {} is no use: {}", spare, why));
+}
+
+void spareFails(Turn& turn, const std::string& why) {
+    auto& s = turn.s;
+    if (turn.context.other_spare) return giveUpSpare(turn, Action::mark_spare_dirty, why);
+    s.attempts++;
+    s.trouble = fmt::format("spare {}: {}", s.spare, why);
+    hold(turn, HeldReason::no_spare, State::choose,
+         fmt::format("{}; no other is free, so it will be tried again", s.trouble));
+}
+
+void doubt(Turn& turn, const std::string& why) {
+    auto& s = turn.s;
+    if (!s.snapshot) return spareFails(turn, why);
+    if (s.doubted == s.snapshot->id || !turn.context.other_spare) return giveUpSnapshot(turn, why);
+    s.doubted = s.snapshot->id;
+    giveUpSpare(turn, Action::mark_spare_dirty, why);
 }
 
 void releaseSpare(Turn& turn, const std::string& why) {
@@ -119,12 +159,14 @@ void releaseSpare(Turn& turn, const std::string& why) {
 }
 
 void chooseListed(Turn& turn, const SnapshotsListed& event) {
+    if (rescueAgain(turn)) return;
     turn.s.candidates = event.snapshots;
     turn.s.listed = true;
     advance(turn);
 }
 
 void chooseRepositoryDown(Turn& turn, const RepositoryDown& event) {
+    noteRepositoryDown(turn);
     hold(turn, HeldReason::repository, State::choose, event.text);
 }
 
@@ -136,19 +178,27 @@ void chooseClaimed(Turn& turn, const SpareClaimed& event) {
 }
 
 void chooseNoSpare(Turn& turn, const NoSpare& event) {
-    hold(turn, HeldReason::no_spare, State::choose, event.text);
+    hold(turn, HeldReason::no_spare, State::choose, withTrouble(turn, event.text));
 }
 
 void choosePinned(Turn& turn, const SnapshotPinned&) {
+    turn.s.pin_failures = 0;
     enterRestore(turn);
 }
 
+// A repository that does not answer for a moment must not cost the newest snapshot; one that was
+// pruned is missing from the next listing.
 void choosePinFailed(Turn& turn, const PinFailed& event) {
-    turn.say(
-        fmt::format("snapshot {} cannot be pinned: {}", turn.s.snapshot->shortId(), event.text));
-    turn.s.tried.push_back(turn.s.snapshot->id);
-    enterChoose(turn,
-                fmt::format("snapshot {} went away: {}", turn.s.snapshot->shortId(), event.text));
+    auto& s = turn.s;
+    const auto text =
+        fmt::format("snapshot {} cannot be pinned: {}", s.snapshot->shortId(), event.text);
+    if (++s.pin_failures < kPinTries)
+        return hold(turn, HeldReason::repository, State::choose, text);
+    s.pin_failures = 0;
+    s.attempts++;
+    s.trouble = text;
+    s.tried.push_back(s.snapshot->id);
+    enterChoose(turn, text);
 }
 
 void chooseStopped(Turn& turn, const ReplacementStopped&) {
@@ -167,6 +217,7 @@ void chooseTick(Turn& turn, const Tick&) {
         return chooseStopFailed(turn, StopFailed{"no answer in time"});
     if (turn.awaits(Action::claim_spare))
         return hold(turn, HeldReason::no_spare, State::choose, "no spare could be claimed in time");
+    noteRepositoryDown(turn);
     hold(turn, HeldReason::repository, State::choose, "the repository did not answer in time");
 }
 

@@ -14,6 +14,8 @@ bool cut(const RecoveryState& s) {
     return s.workers_cut && s.processes_gone;
 }
 
+constexpr int kRescueTries = 3;  // that fail for the repository's sake while it answers listings
+
 bool wantsRescue(const Turn& turn) {
     return turn.policy().rescue && turn.policy().has_data && turn.s.old_intact &&
            !turn.s.data_gone && turn.s.wanted_snapshot.empty();
@@ -61,6 +63,24 @@ void fenceOverdue(Turn& turn) {
 
 }  // namespace
 
+// The dead server's disk is newer than anything a listing can name, and nothing has touched it
+// since: first in line when the repository is back.
+bool rescueAgain(Turn& turn) {
+    auto& s = turn.s;
+    if (!s.rescue_owed || s.rescued || !wantsRescue(turn)) return false;
+    turn.enter(State::fence,
+               fmt::format("the repository answers again: the last state of {} is rescued first",
+                           s.old_server),
+               turn.policy().rescue_silence);
+    s.rescue_owed = s.rescue_over = false;
+    startRescue(turn);
+    return true;
+}
+
+void noteRepositoryDown(Turn& turn) {
+    turn.s.rescue_owed = turn.s.rescue_owed || (!turn.s.rescued && wantsRescue(turn));
+}
+
 void enterFence(Turn& turn, std::string reason) {
     auto& s = turn.s;
     turn.enter(State::fence, std::move(reason), turn.policy().fence);
@@ -68,6 +88,8 @@ void enterFence(Turn& turn, std::string reason) {
     s.epoch_durable = s.workers_cut = s.processes_gone = s.old_intact = s.rescue_over = false;
     s.rescue_until.reset();
     s.rescued.reset();
+    s.rescue_owed = false;
+    s.rescue_tries = 0;
     askFence(turn);
 }
 
@@ -96,7 +118,8 @@ void advanceFence(Turn& turn) {
     if (s.rescue_over)
         return enterChoose(
             turn, s.rescued ? fmt::format("{} is fenced, its last state rescued", s.old_server)
-                            : fmt::format("{} is fenced", s.old_server));
+                  : s.old_server.empty() ? "nobody fills the place"
+                                         : fmt::format("{} is fenced", s.old_server));
     if (s.state == State::held) {
         auto waiting = s.pending;
         turn.enter(State::fence,
@@ -133,7 +156,8 @@ void fenceWorkers(Turn& turn, const WorkersAcknowledged&) {
 void fenceGone(Turn& turn, const ProcessesGone& event) {
     turn.s.processes_gone = true;
     turn.s.old_intact = event.data_intact;
-    turn.say(fmt::format("{} is gone: {}", turn.s.old_server, event.text));
+    if (!turn.s.old_server.empty())
+        turn.say(fmt::format("{} is gone: {}", turn.s.old_server, event.text));
     if (wantsRescue(turn))
         startRescue(turn);
     else
@@ -163,6 +187,11 @@ void fenceRescued(Turn& turn, const RescueDone& event) {
 }
 
 void fenceRescueFailed(Turn& turn, const RescueFailed& event) {
+    auto& s = turn.s;
+    if (event.repository)
+        s.rescue_owed = ++s.rescue_tries < kRescueTries;
+    else
+        s.old_intact = false;  // it will not be better later
     endRescue(turn, fmt::format("no rescue snapshot: {}", event.text));
 }
 

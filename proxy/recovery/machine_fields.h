@@ -97,6 +97,8 @@ void fields(V& visit, R& s) {
     visit("rescue_until", s.rescue_until);
     visit("rescue_bytes", s.rescue_bytes);
     visit("rescued", s.rescued);
+    visit("rescue_owed", s.rescue_owed);
+    visit("rescue_tries", s.rescue_tries);
     visit("spare", s.spare);
     visit("spare_written", s.spare_written);
     visit("replacement_running", s.replacement_running);
@@ -105,6 +107,10 @@ void fields(V& visit, R& s) {
     visit("candidates", s.candidates);
     visit("snapshot", s.snapshot);
     visit("tried", s.tried);
+    visit("doubted", s.doubted);
+    visit("trouble", s.trouble);
+    visit("pin_failures", s.pin_failures);
+    visit("prepared", s.prepared);
     visit("attempts", s.attempts);
     visit("tries", s.tries);
     visit("done_bytes", s.done_bytes);

@@ -205,7 +205,10 @@ void heldGate(Turn& turn, const GateChanged&) {
     // GateChanged may come often: it never pushes the next look further away.
     const auto retry_at = turn.s.retry_at;
     const auto backoff = turn.s.backoff;
-    if (turn.s.held_from == State::decide || turn.s.held == HeldReason::no_spare) lookAgain(turn);
+    // A spare that is kept because it is the only one is tried again in its own time.
+    const bool spares =
+        turn.s.held == HeldReason::no_spare && (turn.s.spare.empty() || turn.context.other_spare);
+    if (turn.s.held_from == State::decide || spares) lookAgain(turn);
     if (turn.s.state != State::held || turn.awaits(Action::list_snapshots)) return;
     turn.s.retry_at = retry_at;
     turn.s.backoff = backoff;

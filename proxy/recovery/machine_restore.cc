@@ -64,7 +64,7 @@ void restoreFailed(Turn& turn, const RestoreFailed& event) {
         case no_space: return giveUpSpare(turn, Action::mark_spare_dirty, event.text);
         case other: break;
     }
-    if (++turn.s.tries > kRetries) return giveUpSnapshot(turn, event.text);
+    if (++turn.s.tries > kRetries) return doubt(turn, event.text);
     turn.say(fmt::format("restore failed, going on where it was: {}", event.text));
     askRestore(turn);
 }

@@ -12,6 +12,10 @@ using namespace std::chrono_literals;
 
 constexpr Duration kFirstRetry = 5s;
 constexpr Duration kLongestRetry = 5min;
+// Before the second and the third start: what fails may pass (an address that is let go a moment
+// later), but not within milliseconds.
+constexpr Duration kFirstPause = 500ms;
+constexpr Duration kSecondPause = 2s;
 
 void askService(Turn& turn) {
     turn.s.replacement_running = true;  // before the effect: after a crash it may run
@@ -20,21 +24,41 @@ void askService(Turn& turn) {
 }
 
 // Each further try begins with the prepare hook only when that had not succeeded yet.
-void tryAgain(Turn& turn, const std::string& why) {
-    turn.drop(Action::watch_checks);
-    if (turn.s.tries >= turn.policy().start_retries) return giveUpSnapshot(turn, why);
+void nextTry(Turn& turn) {
+    turn.s.retry_at.reset();
+    if (!turn.policy().prepare_hook || turn.s.prepared) return askService(turn);
+    turn.due(turn.policy().prepare_hook_timeout);
+    turn.ask(Action::run_prepare_hook, turn.policy().prepare_hook_timeout);
+}
+
+void pause(Turn& turn) {
+    const Duration length = turn.s.tries <= 1 ? kFirstPause : kSecondPause;
+    turn.s.retry_at = turn.now + length;
+    turn.due(length + turn.policy().start);
+}
+
+bool triesLeft(const Turn& turn) {
+    return turn.s.tries < turn.policy().start_retries;
+}
+
+void stopAndTryAgain(Turn& turn, const std::string& why) {
     turn.s.tries++;
     turn.say(fmt::format("start failed, once more: {}", why));
     turn.due(turn.policy().stop);
     turn.ask(Action::stop_replacement, turn.policy().stop);
 }
 
+// It ran, on the data of this snapshot, and ended or did not get well.
+void notWell(Turn& turn, const std::string& why) {
+    turn.drop(Action::watch_checks);
+    triesLeft(turn) ? stopAndTryAgain(turn, why) : doubt(turn, why);
+}
+
 void hookAgain(Turn& turn, const std::string& why) {
-    if (turn.s.tries >= turn.policy().start_retries) return giveUpSnapshot(turn, why);
+    if (!triesLeft(turn)) return spareFails(turn, why);
     turn.s.tries++;
     turn.say(fmt::format("{}, once more", why));
-    turn.due(turn.policy().prepare_hook_timeout);
-    turn.ask(Action::run_prepare_hook, turn.policy().prepare_hook_timeout);
+    pause(turn);
 }
 
 // Seconds of acknowledged writes that may be missing: what was written between the snapshot and the
@@ -67,12 +91,12 @@ void firstSnapshotAgain(Turn& turn, const std::string& why) {
 void enterStart(Turn& turn) {
     turn.enter(State::start, fmt::format("{} is ready with epoch {}", turn.s.spare, turn.s.epoch),
                turn.policy().start);
-    if (!turn.policy().prepare_hook) return askService(turn);
-    turn.due(turn.policy().prepare_hook_timeout);
-    turn.ask(Action::run_prepare_hook, turn.policy().prepare_hook_timeout);
+    turn.s.prepared = false;
+    nextTry(turn);
 }
 
 void startHookDone(Turn& turn, const HookDone&) {
+    turn.s.prepared = true;
     turn.s.tries = 0;
     askService(turn);
 }
@@ -88,11 +112,12 @@ void startStarted(Turn& turn, const ServiceStarted&) {
 }
 
 void startFailed(Turn& turn, const StartFailed& event) {
-    tryAgain(turn, event.text);
+    const auto why = fmt::format("it could not be started: {}", event.text);
+    triesLeft(turn) ? stopAndTryAgain(turn, why) : spareFails(turn, why);
 }
 
 void startStopped(Turn& turn, const ReplacementStopped&) {
-    askService(turn);
+    pause(turn);
 }
 
 void startStopFailed(Turn& turn, const StopFailed& event) {
@@ -105,10 +130,11 @@ void startGood(Turn& turn, const ChecksGood&) {
 }
 
 void startBad(Turn& turn, const ChecksBad& event) {
-    tryAgain(turn, event.text);
+    notWell(turn, event.text);
 }
 
 void startTick(Turn& turn, const Tick&) {
+    if (turn.retryDue()) return nextTry(turn);
     if (!turn.deadlinePassed()) return;
     if (turn.awaits(Action::stop_replacement))
         return startStopFailed(turn, StopFailed{"no answer in time"});
@@ -116,7 +142,9 @@ void startTick(Turn& turn, const Tick&) {
         turn.tell(Action::abort_step, "no answer in time");
         return hookAgain(turn, "the prepare hook did not end in time");
     }
-    tryAgain(turn, "its checks did not become good in time");
+    if (turn.awaits(Action::start_service))
+        return startFailed(turn, StartFailed{"no answer in time"});
+    notWell(turn, "its checks did not become good in time");
 }
 
 void enterWarm(Turn& turn) {

@@ -54,8 +54,17 @@ void addEvidence(Turn& turn, EvidenceKind kind, const std::string& text);
 // Continues a fence (from fence, or from held(unfenced)) with what is known by now.
 void advanceFence(Turn& turn);
 void askFence(Turn& turn);
+// To the rescue that the repository did not answer for; false: none is owed.
+bool rescueAgain(Turn& turn);
+void noteRepositoryDown(Turn& turn);
 // The chosen snapshot does not restore, verify or start: never again in this recovery.
 void giveUpSnapshot(Turn& turn, const std::string& why);
+// The spare cannot do its part, which says nothing about the snapshot: the same one goes to another
+// spare. Without another the spare is kept and tried again, held.
+void spareFails(Turn& turn, const std::string& why);
+// It may be the snapshot or the spare: the same snapshot has one more spare to prove itself on,
+// when there is one; then the one before it is next.
+void doubt(Turn& turn, const std::string& why);
 // The spare is of no use: `how` is mark_spare_dirty, mark_spare_lost, … ; another will be claimed.
 void giveUpSpare(Turn& turn, Action how, const std::string& why);
 void releaseSpare(Turn& turn, const std::string& why);     // free, or dirty when written to

@@ -76,7 +76,9 @@ Result<ServerRecord> change(const ServerRecord& record, ServerChange what, const
                             : kept                ? record.claimed_by
                                                   : ""};
     }
-    return refused(what == release ? "only dirty, quarantined or lost servers are released"
+    return refused(what == release
+                       ? "only dirty, quarantined or lost servers are released; `regrow "
+                         "quarantine` takes one out first"
                    : what == claim ? "`regrow release` makes it a spare again"
                                    : "that does not follow");
 }

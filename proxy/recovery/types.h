@@ -182,6 +182,7 @@ struct RescueDone {
 };
 struct RescueFailed {
     std::string text;
+    bool repository = false;  // it did not answer, so the disk may be rescued once it does
 };
 struct SnapshotsListed {
     std::vector<SnapshotRef> snapshots;
@@ -328,9 +329,11 @@ struct Context {
     bool unstable = false;
     // budget.h: hold-down after a recovery that did not last.
     std::optional<Instant> flapping_until;
-    // No request reached the backend lately, so traffic cannot be a second witness.
+    // Nothing but checks can say anything, and something that waits much longer than they do heard
+    // nothing either: neither traffic nor a slow answer speaks against its death.
     bool no_traffic = false;
     Known spare = Known::yes;  // one is free (or claimed by this recovery)
+    bool other_spare = false;  // one is free besides that which this recovery has claimed
     Known proven_snapshot = Known::yes;
     uint64_t epoch_floor = 0;  // max of journal, markers and repository
     WallTime wall{};           // reports only
@@ -401,6 +404,8 @@ struct RecoveryState {
     std::optional<Instant> rescue_until;  // last moment for it, however much it progresses
     uint64_t rescue_bytes = 0;
     std::optional<SnapshotRef> rescued;
+    bool rescue_owed = false;  // the repository did not answer; once it does, the disk comes first
+    int rescue_tries = 0;      // that failed for that reason
 
     std::string spare;
     bool spare_written = false;
@@ -410,6 +415,10 @@ struct RecoveryState {
     std::vector<SnapshotRef> candidates;
     std::optional<SnapshotRef> snapshot;
     std::vector<std::string> tried;  // ids that will not be chosen again
+    std::string doubted;             // id of a snapshot whose service did not come up on one spare
+    std::string trouble;             // why the last spare or snapshot was given up, naming it
+    int pin_failures = 0;            // in a row
+    bool prepared = false;           // the prepare hook has succeeded on this data
     int attempts = 0;                // restores begun
     int tries = 0;                   // of the current step
     uint64_t done_bytes = 0;

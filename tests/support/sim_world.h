@@ -38,6 +38,7 @@ struct SimServer {
     uint64_t ready_epoch = 0;
     // How it will fail, as a replacement.
     int start_failures = 0;
+    Instant start_failed{};
     bool dies_warm = false;
     int restore_failures = 0;
     ServerRecord record{};
@@ -182,6 +183,9 @@ class SimWorld {
         for (const auto& [name, record] : disk_.records)
             if (record.state == ServerState::free || (state_ && record.claimed_by == state_->id))
                 c.spare = Known::yes;
+        c.other_spare = std::ranges::any_of(disk_.records, [](const auto& entry) {
+            return entry.second.state == ServerState::free;
+        });
         c.proven_snapshot = chance(10) ? Known::unknown : Known::no;
         if (c.proven_snapshot == Known::no && chooseSnapshot(snapshots_, {}, ""))
             c.proven_snapshot = Known::yes;
@@ -223,6 +227,12 @@ class SimWorld {
         if (s.state != before.state && result.note.empty()) wrong("a transition nobody explained");
         if (!terminal(s.state) && !wakeAt(s))
             wrong(fmt::format("state {} without a deadline", name(s.state)));
+        if (before.state == State::start && s.tried.size() > before.tried.size() &&
+            (std::holds_alternative<StartFailed>(event.body) ||
+             std::holds_alternative<HookFailed>(event.body)))
+            wrong("a snapshot was blamed for its spare");
+        if (s.state == State::failed && s.attempts < context_.policy.max_attempts)
+            wrong("it failed before its attempts were spent");
         if (terminal(s.state) && !s.pending.empty())
             wrong("a recovery ended while it waited for something");
         if (s.state == State::held && (s.held == HeldReason::none || s.reason.empty()))
@@ -386,7 +396,8 @@ class SimWorld {
         // refuses.
         if (old.process) return answer(c, RescueFailed{"it runs again"});
         if (!old.intact) wrong("a rescue from a disk that is not intact");
-        if (repository_down_ || fault(20)) return answer(c, RescueFailed{"no"});
+        if (repository_down_) return answer(c, RescueFailed{"away", true});
+        if (fault(20)) return answer(c, RescueFailed{"no", chance(50)});
         for (uint64_t i = 1; i < 4; i++) answer(c, RescueProgress{i}, 1s, 4s);
         after(between(1s, fault(20) ? 40s : 4s), [this, c] {
             const uint64_t number = snapshots_.empty() ? 1 : snapshots_.back().number + 1;
@@ -458,9 +469,12 @@ class SimWorld {
         if (spare.ready_recovery != c.recovery || spare.ready_epoch != c.epoch)
             wrong("a start without READY of this recovery and epoch");
         if (spare.snapshot.empty()) wrong("a start on empty data");
+        if (spare.start_failed != Instant{} && clock_.now() - spare.start_failed < 500ms)
+            wrong("started again without a pause");
         spare.process = true;
         if (spare.start_failures-- > 0) {
             spare.process = false;
+            spare.start_failed = clock_.now();
             return answer(c, StartFailed{"exit 1"});
         }
         answer(c, ServiceStarted{});
@@ -501,6 +515,9 @@ class SimWorld {
         tell("ended: " + result);
         if (result == "done") flaps_.recoveredAt(clock_.now());
         disk_.gave_up = disk_.gave_up || result == "cancelled" || result == "failed";
+        if (disk_.server.empty() && disk_.gave_up && !disk_.fenced.empty() &&
+            disk_.records.at(disk_.fenced).state == ServerState::in_use)
+            wrong("nobody fills the place, and the server that did cannot be released");
         for (auto& [name, record] : disk_.records) {
             if (record.claimed_by != state_->id || record.state != ServerState::claimed) continue;
             // A claim whose answer came too late: freed here, and provably not written to.

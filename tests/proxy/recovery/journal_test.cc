@@ -51,7 +51,7 @@ void writeEverything(Journal& j, const Clock& clock) {
     REQUIRE(j.transition({kWiki,
                           d.s,
                           {{"spare", {ServerState::claimed, "", "r1"}}},
-                          Assignment{"", 4, "r1", ""},
+                          Assignment{"", 4, "r1", "", "wiki-1", 3},
                           Budget{{clock.now()}},
                           FlapHistory{}}));
     REQUIRE(j.server({"wiki", "old"}, {ServerState::quarantined, "came \xff back", ""}));

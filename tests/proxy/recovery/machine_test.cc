@@ -1,6 +1,7 @@
 #include "proxy/recovery/machine.h"
 
 #include <catch2/catch.hpp>
+#include <functional>
 
 #include "proxy/recovery/table.h"
 #include "tests/support/sim_driver.h"
@@ -415,23 +416,246 @@ TEST_CASE("answers to what is no longer wanted change nothing") {
     CHECK(d.asked.empty());
 }
 
-TEST_CASE("a service that does not start is tried again, then an older snapshot") {
-    Driver d;
-    d.leadTo(State::start);
-    for (int i = 0; i < 2; i++) {
-        d.answer(Action::start_service, StartFailed{"exit 1"});
+namespace {
+
+// All the tries of one spare, with the pauses between them; `fails` says how each ends.
+void failEveryStart(Driver& d, const std::function<void()>& fails) {
+    for (int i = 0; i < 3; i++) {
+        fails();
+        if (i == 2) return;
         d.answer(Action::stop_replacement, ReplacementStopped{});
+        CHECK_FALSE(d.wants(Action::start_service));
+        d.wait(i == 0 ? 499ms : 1999ms);
+        CHECK_FALSE(d.wants(Action::start_service));
+        d.wait(1ms);
         CHECK(d.wants(Action::start_service));
     }
+}
+
+void exitsAtOnce(Driver& d) {
     d.answer(Action::start_service, ServiceStarted{});
-    d.wait(30s);
-    CHECK(d.s.state == State::choose);
-    // Nothing is restored under a process that may still run.
-    CHECK(d.asked.size() == 1);
-    CHECK(d.wants(Action::stop_replacement));
-    d.answer(Action::stop_replacement, ReplacementStopped{});
+    d.answer(Action::watch_checks, ChecksBad{"process exited: exit 1"});
+}
+
+void listAll(Driver& d) {
     d.answer(Action::list_snapshots, SnapshotsListed{{d.snapshot(2), d.snapshot(3)}});
-    CHECK(d.s.snapshot->id == "s2");
+}
+
+}  // namespace
+
+TEST_CASE("a spare that cannot start its service costs no snapshot") {
+    Driver d;
+    d.leadTo(State::start);
+    const auto cannot = [&] { d.answer(Action::start_service, StartFailed{"no such program"}); };
+    SECTION("another is free: the same snapshot goes there") {
+        d.c.other_spare = true;
+        failEveryStart(d, cannot);
+        CHECK(d.wants(Action::mark_spare_dirty));
+        CHECK(d.s.tried.empty());
+        d.c.other_spare = false;
+        d.answer(Action::claim_spare, SpareClaimed{"spare-2"});
+        listAll(d);
+        CHECK(d.s.snapshot->id == "s3");
+        CHECK(d.s.spare == "spare-2");
+    }
+    SECTION("another seemed free, but cannot be claimed: both reasons are said") {
+        d.c.other_spare = true;
+        failEveryStart(d, cannot);
+        d.answer(Action::claim_spare, NoSpare{"spare spare-2: not empty"});
+        CHECK(d.s.held == HeldReason::no_spare);
+        CHECK(d.s.reason ==
+              "spare spare-2: not empty; before that, spare spare: it could not be started: no "
+              "such program");
+    }
+    SECTION("it is the only one: kept, and tried again with the same snapshot") {
+        failEveryStart(d, cannot);
+        CHECK(d.s.held == HeldReason::no_spare);
+        CHECK(d.s.reason.find("no such program") != std::string::npos);
+        CHECK(d.s.spare == "spare");
+        d.send(GateChanged{});
+        CHECK(d.s.state == State::held);
+        d.wait(1s);
+        d.answer(Action::stop_replacement, ReplacementStopped{});
+        CHECK_FALSE(d.wants(Action::claim_spare));
+        listAll(d);
+        CHECK(d.s.snapshot->id == "s3");
+        CHECK(d.s.tried.empty());
+    }
+    SECTION("but not for ever, and the end says why") {
+        for (int i = 0; i < 12; i++) {
+            failEveryStart(d, cannot);
+            d.wait(30s);
+            d.answer(Action::stop_replacement, ReplacementStopped{});
+            listAll(d);
+            d.answer(Action::pin_snapshot, SnapshotPinned{});
+            if (d.s.state == State::failed) break;
+            d.restoreIt();
+            d.verifyIt();
+        }
+        CHECK(d.s.state == State::failed);
+        CHECK(d.s.reason.find("no such program") != std::string::npos);
+    }
+}
+
+TEST_CASE("a prepare hook that fails costs no snapshot either, and is named") {
+    Driver d;
+    d.c.policy.prepare_hook = true;
+    d.leadTo(State::start);
+    d.answer(Action::run_prepare_hook, HookFailed{"exit 1"});
+    d.wait(499ms);
+    CHECK_FALSE(d.wants(Action::run_prepare_hook));
+    d.wait(1ms);
+    CHECK(d.wants(Action::run_prepare_hook));
+    d.wait(30s);  // no answer
+    CHECK(d.wants(Action::abort_step));
+    d.wait(2s);
+    CHECK(d.wants(Action::run_prepare_hook));
+    d.answer(Action::run_prepare_hook, HookFailed{"exit 1"});
+    CHECK(d.s.held == HeldReason::no_spare);
+    CHECK(d.s.reason.find("the prepare hook failed: exit 1") != std::string::npos);
+    CHECK(d.s.tried.empty());
+    CHECK(d.count(Action::start_service) == 0);
+}
+
+TEST_CASE("once it succeeded, the prepare hook is not run again for the next start") {
+    Driver d;
+    d.c.policy.prepare_hook = true;
+    d.leadTo(State::start);
+    d.answer(Action::run_prepare_hook, HookDone{});
+    failEveryStart(d, [&] { exitsAtOnce(d); });
+    CHECK(d.count(Action::run_prepare_hook) == 1);
+    CHECK(d.s.state == State::choose);
+}
+
+TEST_CASE("a service that started and did not get well may be the snapshot's fault") {
+    Driver d;
+    d.leadTo(State::start);
+    SECTION("no other spare: the snapshot before it") {
+        failEveryStart(d, [&] { exitsAtOnce(d); });
+        CHECK(d.s.state == State::choose);
+        // Nothing is restored under a process that may still run.
+        CHECK(d.asked.size() == 1);
+        CHECK(d.wants(Action::stop_replacement));
+        d.answer(Action::stop_replacement, ReplacementStopped{});
+        listAll(d);
+        CHECK(d.s.snapshot->id == "s2");
+        CHECK(d.s.spare == "spare");
+    }
+    SECTION("its checks stay bad until the deadline") {
+        failEveryStart(d, [&] {
+            d.answer(Action::start_service, ServiceStarted{});
+            d.wait(30s);
+        });
+        CHECK(d.s.tried == std::vector<std::string>{"s3"});
+    }
+    SECTION("another spare: the same snapshot there first, and only then the one before it") {
+        d.c.other_spare = true;
+        failEveryStart(d, [&] { exitsAtOnce(d); });
+        CHECK(d.wants(Action::mark_spare_dirty));
+        CHECK(d.s.tried.empty());
+        d.answer(Action::claim_spare, SpareClaimed{"spare-2"});
+        listAll(d);
+        CHECK(d.s.snapshot->id == "s3");
+        d.answer(Action::pin_snapshot, SnapshotPinned{});
+        d.restoreIt();
+        d.verifyIt();
+        failEveryStart(d, [&] { exitsAtOnce(d); });
+        CHECK(d.s.tried == std::vector<std::string>{"s3"});
+        CHECK(d.s.spare == "spare-2");
+    }
+}
+
+TEST_CASE("a snapshot that cannot be pinned for a moment is not given up") {
+    Driver d;
+    d.leadTo(State::choose);
+    d.answer(Action::claim_spare, SpareClaimed{"spare"});
+    for (int i = 0; i < 3; i++) {
+        listAll(d);
+        CHECK(d.s.snapshot->id == "s3");
+        d.answer(Action::pin_snapshot, PinFailed{"no answer"});
+        if (i == 2) break;
+        CHECK(d.s.held == HeldReason::repository);
+        d.wait(4s);
+    }
+    CHECK(d.s.tried == std::vector<std::string>{"s3"});
+}
+
+TEST_CASE("a rescue that the repository did not answer for comes first when it does") {
+    Driver d;
+    d.c.restart_allowed = false;
+    d.dies();
+    d.fenceIt(true);
+    const auto away = [&] {
+        d.answer(Action::rescue, RescueFailed{"no such directory", true});
+        d.answer(Action::claim_spare, SpareClaimed{"spare"});
+        d.answer(Action::list_snapshots, RepositoryDown{"no such directory"});
+        CHECK(d.s.held == HeldReason::repository);
+    };
+    auto rescued = d.snapshot(9);
+    SECTION("it is back") {
+        away();
+        d.wait(1s);
+        listAll(d);
+        CHECK(d.s.state == State::fence);
+        CHECK(d.wants(Action::rescue));
+        SECTION("and takes it") {
+            d.answer(Action::rescue, RescueDone{rescued});
+            CHECK(d.s.snapshot->id == "s9");
+            CHECK(d.s.spare == "spare");
+        }
+        SECTION("but the data is not as it was: the newest snapshot, and no third try") {
+            d.answer(Action::rescue, RescueFailed{"files vanished"});
+            listAll(d);
+            CHECK(d.s.snapshot->id == "s3");
+        }
+        SECTION("but says nothing: the newest snapshot") {
+            d.wait(5s);
+            listAll(d);
+            CHECK(d.s.snapshot->id == "s3");
+        }
+    }
+    SECTION("the rescue was silent, then the listing failed") {
+        d.wait(5s);
+        d.answer(Action::claim_spare, SpareClaimed{"spare"});
+        d.wait(5s);
+        CHECK(d.s.held == HeldReason::repository);
+        d.wait(1s);
+        listAll(d);
+        CHECK(d.wants(Action::rescue));
+    }
+    SECTION("it answers listings but takes nothing: three tries") {
+        d.answer(Action::claim_spare, SpareClaimed{"spare"});
+        for (int i = 0; i < 3; i++) {
+            d.answer(Action::rescue, RescueFailed{"read-only", true});
+            d.answer(Action::claim_spare, SpareClaimed{"spare"});
+            listAll(d);
+        }
+        CHECK(d.s.snapshot->id == "s3");
+        CHECK(d.count(Action::rescue) == 3);
+    }
+}
+
+TEST_CASE("a recovery given up after the fence leaves the old server in quarantine") {
+    Driver d;
+    SECTION("cancelled") {
+        d.leadTo(State::restore);
+        d.send(Cancel{"ann"});
+        CHECK(d.wants(Action::quarantine_old));
+    }
+    SECTION("cancelled while a replacement has to be stopped first") {
+        d.leadTo(State::start);
+        d.send(Cancel{"ann"});
+        d.answer(Action::stop_replacement, ReplacementStopped{});
+        CHECK(d.s.state == State::cancelled);
+        CHECK(d.wants(Action::quarantine_old));
+    }
+    SECTION("not before the fence: it fills the place") {
+        d.c.paused = true;
+        d.dies();
+        d.send(Cancel{"ann"});
+        CHECK(d.s.state == State::cancelled);
+        CHECK_FALSE(d.wants(Action::quarantine_old));
+    }
 }
 
 TEST_CASE("a replacement that dies while warming is fenced before another is chosen") {
