@@ -34,9 +34,11 @@ std::optional<Death> confirmedDead(const HealthState& state, const HealthPolicy&
             return Death{EvidenceKind::check_no_answer, false, since,
                          fmt::format("{}; {} requests without an answer: {}", describe(check),
                                      state.traffic_no_answers, state.traffic_text)};
-        if (check.no_answers >= 2 * limits.fall && now - since >= window(limits, 2))
-            return Death{EvidenceKind::check_no_answer, false, since,
-                         describe(check) + "; no traffic says otherwise"};
+        if (state.long_silence && check.no_answers >= 2 * limits.fall &&
+            now - since >= window(limits, 2))
+            return Death{
+                EvidenceKind::check_no_answer, false, since,
+                describe(check) + "; no traffic says otherwise, and no patience got an answer"};
     }
     return std::nullopt;
 }

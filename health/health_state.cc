@@ -24,9 +24,11 @@ class Step {
 
     void take(const CheckDone& done);
     void take(const TrafficOk&);
+    void take(const TrafficAnswered&) { answered(); }
     void take(const TrafficFailed& failed);
     void take(const ProcessExited& exited);
     void take(const ProcessStarted&);
+    void take(const LongProbe& probe);
     void take(const Tick&) { maybeUp(); }
 
     StepResult result() && { return std::move(result_); }
@@ -49,6 +51,14 @@ class Step {
 void Step::answered() {
     for (auto& check : state().checks) check.no_answers = 0;
     state().traffic_no_answers = 0;
+    state().long_silence = false;
+}
+
+// Silence counts when the checks were silent for all of it.
+void Step::take(const LongProbe& probe) {
+    if (probe.outcome == Outcome::pass || probe.outcome == Outcome::bad_answer) return answered();
+    if (probe.outcome == Outcome::no_answer && wantsLongProbe(state()))
+        state().long_silence = state().no_answer_since <= probe.started;
 }
 
 void Step::take(const CheckDone& done) {
@@ -82,7 +92,9 @@ void Step::fail(CheckState& check, const CheckPolicy& policy, const CheckDone& d
     if (check.failures < policy.fall) return;
     check.good = false;
     if (state().verdict == Verdict::down) return;
-    go(Verdict::down, silent ? EvidenceKind::check_no_answer : EvidenceKind::check_bad_answer,
+    // It failed its checks, but said something in between: down, and alive.
+    const bool mute = silent && check.no_answers >= policy.fall;
+    go(Verdict::down, mute ? EvidenceKind::check_no_answer : EvidenceKind::check_bad_answer,
        policy.fall == 1 ? "a check failed" : fmt::format("{} checks failed in a row", policy.fall),
        done.text);
 }
@@ -196,7 +208,14 @@ HealthState adapt(HealthState state, const HealthPolicy& policy) {
     state.checks.assign(policy.checks.size(),
                         CheckState{.good = state.verdict != Verdict::down, .text = {}});
     state.traffic_no_answers = 0;
+    state.long_silence = false;
     return state;
+}
+
+bool wantsLongProbe(const HealthState& state) {
+    return !state.exited && !state.long_silence &&
+           std::any_of(state.checks.begin(), state.checks.end(),
+                       [](const CheckState& c) { return c.no_answers > 0; });
 }
 
 bool wantsFastProbe(const HealthState& state, Instant now) {

@@ -72,6 +72,7 @@ struct CheckDone {
     std::string text;  // "HTTP 503", "connection refused"
 };
 struct TrafficOk {};
+struct TrafficAnswered {};  // bytes came with live traffic, in whatever order with its failures
 struct TrafficFailed {
     bool no_answer = true;  // else it spoke: a 5xx, nonsense
     std::string text;
@@ -80,9 +81,14 @@ struct ProcessExited {
     std::string text;  // "killed by SIGKILL"
 };
 struct ProcessStarted {};
+struct LongProbe {  // life_probe.h; pass: it answers, no_answer: silent all the while
+    Outcome outcome = Outcome::pass;
+    Instant started{};
+    std::string text;
+};
 struct Tick {};  // at wakeAt()
-using HealthEvent =
-    std::variant<CheckDone, TrafficOk, TrafficFailed, ProcessExited, ProcessStarted, Tick>;
+using HealthEvent = std::variant<CheckDone, TrafficOk, TrafficAnswered, TrafficFailed,
+                                 ProcessExited, ProcessStarted, LongProbe, Tick>;
 
 // How one check stands.
 struct CheckState {
@@ -104,7 +110,8 @@ struct HealthState {
     Instant no_answer_since{};       // of the first of the checks' unanswered ones
     Instant traffic_no_answer_at{};  // of the last one
     std::string traffic_text;
-    bool exited = false;  // its process is known to be gone
+    bool long_silence = false;  // a long probe heard nothing, and nothing else was heard since
+    bool exited = false;        // its process is known to be gone
     std::string exit_text;
     bool starting = false;  // down or not yet up, and expected to come
     Instant starting_until{};
@@ -149,8 +156,11 @@ struct Death {
     std::string text;
 };
 // By process exit alone; or by `fall` checks without any answer and traffic without one; or, when
-// no traffic speaks, by the checks alone for twice as many and twice as long. Any answer at all,
-// however late or wrong, ends it.
+// no traffic speaks, by the checks alone for twice as many and twice as long, and only when a long
+// probe was silent as well: checks give up early and ask for one thing. Any answer at all, however
+// late or wrong, to a check, a request or the long probe, ends it.
+// Whether a long probe should be under way: silent so far, and not known to be slow or dead.
+bool wantsLongProbe(const HealthState& state);
 std::optional<Death> confirmedDead(const HealthState& state, const HealthPolicy& policy,
                                    Instant now);
 

@@ -1,6 +1,7 @@
 #include "proxy/control/health_monitor.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace regrow::control {
 namespace {
@@ -90,6 +91,8 @@ void HealthMonitor::begin(Place& place, const conf::Server& server, OnReplacemen
     if (told) watch.policy.supervised = true;  // just started, whoever did it: down until proven up
     watch.told = std::move(told);
     watch.confirmed = watch.proven = false;
+    watch.probe.reset();
+    heardMore(place, watch);
     place.health = health::initialState(watch.policy, loop_.now());
     place.health_since = Wall::now();
     scheduler_.setTarget({place.name(), server.address, pool.conf.checks});
@@ -120,6 +123,9 @@ void HealthMonitor::observe(const std::vector<serve::Observation>& observations)
         if (!place || place->fenced || registry_.assignment(*place).epoch != seen.epoch)
             continue;  // of a server that was replaced
         const auto event = eventOf(seen);
+        // What came before the failure says nothing about what follows it.
+        if (const auto it = watches_.find(place->key); it != watches_.end())
+            heardMore(*place, it->second);
         for (uint32_t i = 0; event && i < std::min(seen.count, kMostAtOnce); ++i)
             feed(*place, *event);
     }
@@ -155,7 +161,33 @@ void HealthMonitor::checkDone(const std::string& key, const health::CheckResult&
     const auto it = place ? watches_.find(place->key) : watches_.end();
     if (it == watches_.end()) return;
     it->second.last = LastCheck{result, Wall::now()};
+    // Workers do not report each success; that one came is in the counters.
+    if (heardMore(*place, it->second)) feed(*place, health::TrafficAnswered{});
     feed(*place, health::CheckDone{result.check, result.outcome, result.text});
+}
+
+bool HealthMonitor::heardMore(const Place& place, Watch& watch) {
+    const uint64_t now = place.stats->sum(&BackendShard::bytes_in);
+    return std::exchange(watch.heard, now) != now;
+}
+
+void HealthMonitor::lookLonger(Place& place, Watch& watch) {
+    if (watch.told || watch.probe || !health::wantsLongProbe(place.health)) return;
+    const auto& pool = registry_.poolOf(place);
+    const auto* const server = pool.server(watch.server);
+    if (!server) return;
+    watch.probe = std::make_unique<health::LifeProbe>(loop_, server->address, pool.conf.checks);
+    watch.probe->start([this, key = place.key](health::Outcome outcome, std::string text) {
+        lookedLonger(key, {outcome, {}, std::move(text)});
+    });
+}
+
+void HealthMonitor::lookedLonger(const recovery::BackendKey& key, const health::LongProbe& result) {
+    Place* const place = registry_.place(key);
+    const auto it = watches_.find(key);
+    if (!place || it == watches_.end()) return;
+    const auto probe = std::move(it->second.probe);  // it is on the stack
+    feed(*place, health::LongProbe{result.outcome, probe->started(), result.text});
 }
 
 bool HealthMonitor::feed(Place& place, const health::HealthEvent& event) {
@@ -172,6 +204,8 @@ bool HealthMonitor::feed(Place& place, const health::HealthEvent& event) {
     // The hooks may have ended the watch.
     if (const auto again = watches_.find(place.key); again != watches_.end())
         lookForDeath(place, again->second);
+    if (const auto again = watches_.find(place.key); again != watches_.end())
+        lookLonger(place, again->second);
     return result.transition.has_value();
 }
 
@@ -231,7 +265,14 @@ void HealthMonitor::lookForDeath(Place& place, Watch& watch) {
     const auto death = health::confirmedDead(place.health, watch.policy, loop_.now());
     if (!death) return;
     watch.confirmed = true;
-    if (!death->proof) hooks_.confirmed(place, death->text);
+    if (death->proof) return;
+    // When it went down it still said something, or an earlier suspicion came to nothing.
+    if (!place.recovery && registry_.filling(place)) {
+        place.health_reason = death->text;
+        giveEvidence(place, {Verdict::down, Verdict::down, "silent", death->text,
+                             EvidenceKind::check_no_answer});
+    }
+    hooks_.confirmed(place, death->text);
 }
 
 void HealthMonitor::armTick(Place& place, Watch& watch) {

@@ -2,12 +2,14 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/event_loop.h"
 #include "health/check_scheduler.h"
 #include "health/health_state.h"
+#include "health/life_probe.h"
 #include "proxy/control/event_log.h"
 #include "proxy/control/registry.h"
 #include "proxy/control/views.h"
@@ -65,6 +67,8 @@ class HealthMonitor {
         bool confirmed = false;
         bool proven = false;  // came up by its checks, not by the benefit of the doubt
         std::optional<LastCheck> last;
+        uint64_t heard = 0;  // bytes from it with live traffic, as last looked at
+        std::unique_ptr<health::LifeProbe> probe;
         Timer tick;
     };
     void begin(Place& place, const conf::Server& server, OnReplacement told = nullptr);
@@ -74,6 +78,9 @@ class HealthMonitor {
     const conf::Server* watched(const Place& place) const;
     void lookForFirstProof(Place& place, Watch& watch);
     void lookForDeath(Place& place, Watch& watch);
+    bool heardMore(const Place& place, Watch& watch);
+    void lookLonger(Place& place, Watch& watch);
+    void lookedLonger(const recovery::BackendKey& key, const health::LongProbe& result);
     void checkDone(const std::string& key, const health::CheckResult& result);
     void armTick(Place& place, Watch& watch);
 

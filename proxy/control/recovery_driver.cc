@@ -24,17 +24,11 @@ std::string newRecoveryId(WallTime now) {
     return "r-" + stamp.substr(0, 15) + "-" + toHex(secureRandomBytes(2));
 }
 
-recovery::Known spareKnown(const Registry& registry, const PoolState& pool, const Place& place) {
-    if (place.recovery && !place.recovery->spare.empty()) return recovery::Known::yes;
-    for (const auto& spare : pool.conf.spares)
-        if (registry.serverRecord(pool, spare.name).state == recovery::ServerState::free)
-            return recovery::Known::yes;
-    // A server that was released after quarantine is a spare as well.
-    for (const auto& [name, server] : pool.servers)
-        if (!pool.isSpare(name) &&
-            registry.serverRecord(pool, name).state == recovery::ServerState::free)
-            return recovery::Known::yes;
-    return recovery::Known::no;
+// Also one that was released after quarantine.
+bool anyFree(const Registry& registry, const PoolState& pool) {
+    return std::ranges::any_of(pool.servers, [&](const auto& entry) {
+        return registry.serverRecord(pool, entry.first).state == recovery::ServerState::free;
+    });
 }
 
 // A recovery that ends leaves no spare claimed by nobody: what it did not write to is free again,
@@ -60,6 +54,18 @@ std::vector<std::pair<std::string, recovery::ServerRecord>> stillClaimed(
 std::optional<Instant> heldDownUntil(recovery::FlapHistory flap, bool begins, Instant now) {
     if (begins) flap.died({}, now);
     return flap.heldUntil(now);
+}
+
+// Whose place it is about, and the epoch of its data. After a recovery that was cancelled or failed
+// nobody fills it, but the server that did is still there, quarantined, and its disk may be
+// rescued; once released it belongs to whoever claims it.
+std::pair<std::string, uint64_t> filledBefore(const Registry& registry, const Place& place) {
+    auto assignment = registry.assignment(place);
+    if (!assignment.server.empty() || assignment.last_server.empty())
+        return {std::move(assignment.server), assignment.epoch};
+    const auto record = registry.serverRecord(registry.poolOf(place), assignment.last_server);
+    if (record.state != recovery::ServerState::quarantined) return {"", assignment.epoch};
+    return {std::move(assignment.last_server), assignment.last_epoch};
 }
 
 uint64_t epochFloor(const Registry& registry, const Place& place) {
@@ -95,8 +101,10 @@ recovery::Context RecoveryDriver::contextOf(const Place& place) {
     context.unstable = flap != saved.flaps.end() && flap->second.unstable({}, now);
     if (flap != saved.flaps.end())
         context.flapping_until = heldDownUntil(flap->second, !place.recovery, now);
-    context.no_traffic = place.health.traffic_no_answers == 0;
-    context.spare = spareKnown(registry_, pool, place);
+    context.no_traffic = place.health.long_silence;
+    context.other_spare = anyFree(registry_, pool);
+    const bool claimed = place.recovery && !place.recovery->spare.empty();
+    context.spare = claimed || context.other_spare ? recovery::Known::yes : recovery::Known::no;
     if (context.policy.has_data)
         context.proven_snapshot =
             std::ranges::any_of(place.snapshots, [](const auto& s) { return s.proven; })
@@ -127,9 +135,9 @@ std::optional<recovery::RecoveryState> RecoveryDriver::stateFor(Place& place,
                                                                 const recovery::EventBody& body) {
     if (place.recovery) return place.recovery;
     if (!begins(body)) return std::nullopt;
-    const auto assignment = registry_.assignment(place);
+    auto [server, epoch] = filledBefore(registry_, place);
     return recovery::begin(newRecoveryId(Wall::now()), place.key.pool, place.key.backend,
-                           assignment.server, assignment.epoch, loop_.now());
+                           std::move(server), epoch, loop_.now());
 }
 
 void RecoveryDriver::handleOne(const Waiting& event) {

@@ -141,7 +141,10 @@ void suspectTick(Turn& turn, const Tick&) {
     }
     if (!turn.retryDue()) return;
     turn.s.retry_at.reset();
-    if (turn.context.no_traffic && !turn.s.confirmed)
+    if (turn.s.confirmed) return;
+    if (!turn.context.no_traffic)
+        turn.s.retry_at = turn.now + std::chrono::seconds(1);
+    else
         confirm(turn, fmt::format("{}, for twice as long, and no traffic that could say otherwise",
                                   turn.s.evidence.back()));
 }

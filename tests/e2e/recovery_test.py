@@ -2,13 +2,33 @@
 acknowledged before the declared snapshot is there, and with a rescue snapshot everything is."""
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 import unittest
+from pathlib import Path
 
 import harness
 from harness import Radicale, Store, Writer, wait_for
+
+
+class Moody(Store):
+    """moody_server.py: slow, or with one page that hangs."""
+
+    @staticmethod
+    def argv(port, data):
+        return [sys.executable, "-S", "-E", str(Path(__file__).resolve().parent / "moody_server.py"), "--port", str(port),
+                "--data", data]
+
+    @staticmethod
+    def mood(world, mood, *servers):
+        for server in servers:
+            path = Path(f"{world.data(server)}.mood")
+            part = path.with_suffix(".part")
+            part.write_text(mood)
+            part.rename(path)
 
 
 class Dying(harness.TestCase):
@@ -143,6 +163,58 @@ class Dying(harness.TestCase):
         self.assertEqual(past["backend"], "wiki-1")
 
 
+class Slow(harness.TestCase):
+    """Slow is not dead, and one broken page is neither."""
+
+    def stays_alive(self, mood, backends):
+        names = [f"wiki-{i + 1}" for i in range(backends)]
+        world = self.world(app=Moody, backends=backends, pool={"hold": {"wait": "1s", "requests": 100}}).start()
+        if backends == 1:
+            world.put("first-0")
+        pids = {name: world.pid(name) for name in names}
+        stop = threading.Event()
+
+        def visit():
+            while not stop.wait(0.02):
+                try:
+                    world.ask("GET", "/first-0")
+                except OSError:
+                    pass  # what it is answered is not the question here
+        visitor = threading.Thread(target=visit)
+        visitor.start()
+        try:
+            wait_for(lambda: all(world.backend(name)["requests"] > 5 for name in names), "traffic")
+            Moody.mood(world, mood, *names)
+            for name in names:
+                world.wait_state("down", name)
+            time.sleep(6)  # nothing is to happen: longer than a stopped process needs to be confirmed dead and fenced
+            for name in names:
+                self.assertEqual((world.backend(name)["state"], world.backend(name)["epoch"]), ("down", 1))
+                self.assertEqual(world.backend(name).get("pid"), pids[name])
+                self.assertTrue(harness.alive(pids[name]), f"{name} was killed")
+            self.assertEqual(world.spare()["state"], "free")
+            self.assertEqual([p for p in world.recoveries() if p["result"] != "ejected"], [])
+            Moody.mood(world, "0", *names)
+            for name in names:
+                world.wait_state("up", name)
+        finally:
+            stop.set()
+            visitor.join()
+        # A death is still a death.
+        os.killpg(pids["wiki-1"], signal.SIGSTOP)
+        wait_for(lambda: world.recoveries() and world.recoveries()[-1]["result"] == "done", "the recovery")
+        self.assertFalse(harness.alive(pids["wiki-1"]))
+
+    def test_a_server_whose_check_hangs_is_not_killed(self):
+        self.stays_alive("health", 1)
+
+    def test_a_server_that_answers_late_is_not_killed(self):
+        self.stays_alive("0.6", 1)
+
+    def test_one_broken_check_on_every_backend_starts_nothing(self):
+        self.stays_alive("health", 2)
+
+
 class Spares(harness.TestCase):
     """What may be written to, and by whom."""
 
@@ -177,6 +249,43 @@ class Spares(harness.TestCase):
         world.crash()
         self.assertEqual(world.wait_recovered()["to"], "wiki-spare-2")
         self.assertEqual(harness.tree_digest(world.data("wiki-spare-1")), before)
+        world.assert_kept()
+
+    def test_a_spare_that_cannot_start_costs_no_write(self):
+        world = self.world(app=Store, spares=2, every="1h")
+        world.pool["spares"][0]["service"]["run"] = ["/nonexistent/server"]
+        world.start_with_items()
+        world.put("after-the-snapshot")
+        world.crash()
+        past = world.wait_recovered()
+        self.assertEqual((past["to"], past["lost_s"]), ("wiki-spare-2", 0))
+        self.assertEqual(world.spare()["state"], "dirty")
+        self.assertTrue(world.told("/nonexistent/server"))
+        world.assert_kept()
+
+    def test_a_taken_address_costs_no_write(self):
+        world = self.world(app=Store, every="1h").start_with_items()
+        world.put("after-the-snapshot")
+        with socket.socket() as taken:
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            taken.bind(("127.0.0.1", int(world.addresses["wiki-spare-1"].split(":")[1])))
+            taken.listen()
+            world.crash()
+            held = world.wait_held("no_spare")
+            self.assertIn("already taken", held["reason"])
+        past = world.wait_recovered()
+        self.assertEqual((past["to"], past["lost_s"]), ("wiki-spare-1", 0))
+        world.assert_kept()
+
+    def test_a_repository_that_was_away_costs_no_write(self):
+        world = self.world(app=Store, every="1h").start_with_items()
+        world.put("after-the-snapshot")
+        (world.dir / "backups").rename(world.dir / "away")
+        world.crash()
+        world.wait_held("repository")
+        (world.dir / "away").rename(world.dir / "backups")
+        past = world.wait_recovered()
+        self.assertEqual((past["to"], past["lost_s"]), ("wiki-spare-1", 0))
         world.assert_kept()
 
     def test_no_spare_until_one_is_released(self):
@@ -329,6 +438,23 @@ class Operators(harness.TestCase):
         world.cli("recover", "wiki/wiki-1")
         world.wait_recovered(2)
         world.assert_kept()
+
+    def test_cancelled_after_the_fence_the_old_data_is_still_rescued(self):
+        world = self.world(app=Store, every="1h").start_with_items()
+        world.put("after-the-snapshot")
+        (world.dir / "backups").rename(world.dir / "away")
+        world.crash()
+        held = world.wait_held("repository")
+        world.cli("cancel", held["id"])
+        world.wait_recovered(result="cancelled")
+        self.assertEqual(world.spare("wiki-1")["state"], "quarantined")
+        (world.dir / "away").rename(world.dir / "backups")
+        world.cli("recover", "wiki/wiki-1")
+        past = world.wait_recovered(2)
+        self.assertEqual((past["from"], past["to"], past["lost_s"]), ("wiki-1", "wiki-spare-1", 0))
+        world.assert_kept()
+        world.cli("release", "wiki/wiki-1")
+        self.assertEqual(world.spare("wiki-1")["state"], "free")
 
     def test_maintenance_recovers_nothing(self):
         world = self.world().start_with_items()

@@ -27,7 +27,8 @@ HealthEvent anyEvent(Random& random, const HealthPolicy& policy) {
     if (roll < 12)
         return CheckDone{random.below(policy.checks.size()),
                          kOutcomes[std::min<uint64_t>(random.below(7), 4) % 5], "t"};
-    if (roll < 14) return TrafficOk{};
+    if (roll < 13) return TrafficOk{};
+    if (roll < 14) return TrafficAnswered{};
     if (roll < 17) return TrafficFailed{random.below(2) == 0, "t"};
     if (roll < 18) return ProcessExited{"t"};
     if (roll < 19) return ProcessStarted{};
@@ -46,7 +47,9 @@ class History {
         if (std::holds_alternative<ProcessExited>(event))
             std::fill(streak_.begin(), streak_.end(), 0), exited = true;
         const auto* failed = std::get_if<TrafficFailed>(&event);
-        if (std::holds_alternative<TrafficOk>(event) || (failed && !failed->no_answer)) silent = 0;
+        if (std::holds_alternative<TrafficOk>(event) ||
+            std::holds_alternative<TrafficAnswered>(event) || (failed && !failed->no_answer))
+            silent = 0;
         const auto* done = std::get_if<CheckDone>(&event);
         if (!done || done->outcome == Outcome::not_run ||
             (exited && done->outcome == Outcome::pass))

@@ -33,6 +33,10 @@ class Life {
         for (int i = 0; i < times; ++i) check(outcome, text);
         return *this;
     }
+    // A long probe that began `ago` and ends now.
+    Life& longProbe(Outcome outcome, Duration ago) {
+        return event(LongProbe{outcome, now_ - ago, "not one byte"}), *this;
+    }
     Life& error(int times = 1, bool no_answer = true) {
         for (int i = 0; i < times; ++i) event(TrafficFailed{no_answer, "reset"});
         return *this;
@@ -229,14 +233,54 @@ TEST_CASE("silence of checks and traffic alike is death") {
 TEST_CASE("silence of the checks alone takes twice as long") {
     Life life;
     for (int i = 0; i < 6; ++i) life.after(900ms).fail();
+    life.longProbe(Outcome::no_answer, 4s);
     CHECK_FALSE(life.death());  // twice as many, not yet twice as long
     life.after(1500ms);
     REQUIRE(life.death());
     CHECK(life.death()->kind == EvidenceKind::check_no_answer);
 
     Life slow;
-    slow.after(1s).fail(5).after(1min);
+    slow.after(1s).fail(5).after(1min).longProbe(Outcome::no_answer, 2s);
     CHECK_FALSE(slow.death());  // long enough, not often enough
+}
+
+TEST_CASE("silence of the checks alone is not death while somebody patient was not asked") {
+    const auto silent = [] {
+        Life life;
+        for (int i = 0; i < 20; ++i) life.after(1s).fail();
+        return life;
+    };
+    CHECK(wantsLongProbe(silent().state()));
+    CHECK_FALSE(silent().death());
+    CHECK(silent().longProbe(Outcome::no_answer, 2s).death());
+    CHECK_FALSE(wantsLongProbe(silent().longProbe(Outcome::no_answer, 2s).state()));
+    CHECK_FALSE(silent().longProbe(Outcome::not_run, 2s).death());
+    // It began before they were silent: something may have been heard since.
+    CHECK_FALSE(silent().longProbe(Outcome::no_answer, 1min).death());
+    auto slow = silent().longProbe(Outcome::pass, 600ms);
+    CHECK_FALSE(slow.death());
+    CHECK(slow.verdict() == "down");
+    CHECK(slow.state().checks[0].no_answers == 0);
+    CHECK_FALSE(silent().longProbe(Outcome::no_answer, 2s).pass().death());
+    auto again = silent().longProbe(Outcome::no_answer, 2s);
+    again.event(TrafficAnswered{});
+    CHECK_FALSE(again.death());
+    CHECK_FALSE(wantsLongProbe(Life().state()));
+}
+
+TEST_CASE("checks that hear nothing while traffic is answered take it down and prove nothing") {
+    Life life;
+    for (int i = 0; i < 100; ++i) {
+        life.event(TrafficAnswered{});
+        life.after(1s).fail();
+    }
+    CHECK(life.verdict() == "down");
+    CHECK(life.transitions()[0].kind == EvidenceKind::check_bad_answer);
+    CHECK_FALSE(life.death());
+    // It breaks no row of failed requests: workers say of a success when it came after a failure.
+    Life failing;
+    failing.error(2).event(TrafficAnswered{});
+    CHECK(failing.error(1).verdict() == "suspect");
 }
 
 TEST_CASE("any answer, however wrong, is life") {
