@@ -12,7 +12,9 @@ const kTone = {
   dirty: 'warn', cancelled: 'warn', held: 'warn', down: 'bad', lost: 'bad', failed: 'bad', quarantined: 'bad', restoring: 'info',
   warming: 'info', starting: 'info', claimed: 'info', in_use: 'idle',
 };
-const kKindTone = {health: 'info', recovery: 'warn', backup: 'good', admin: 'idle', service: 'info', error: 'bad'};
+// Approval cannot end these waits; the proxy would refuse it.
+const kBeyondApproval = ['held(paused)', 'held(maintenance)', 'held(no_spare)', 'held(repository)', 'held(journal)'];
+const kKindTone = {health: 'info', recovery: 'warn', backup: 'good', admin: 'idle', service: 'info', reload: 'idle', audit: 'warn', alarm: 'bad'};
 
 function el(tag, attributes, ...children) {
   const node = document.createElement(tag);
@@ -51,6 +53,10 @@ function bytes(n) {
   return (i === 0 || n >= 100 ? Math.round(n) : n.toFixed(1)) + ' ' + units[i];
 }
 function count(n) { return Number(n || 0).toLocaleString('en'); }
+function many(n, one, several) { return count(n) + ' ' + (Number(n) === 1 ? one : several || one + 's'); }
+// The beginning of a 64-digit id says which one; the whole is in the title, and wherever one can be typed in.
+function shortId(id) { return /^[0-9a-f]{20,}$/.test(id) ? id.slice(0, 12) : id; }
+function shortIds(text) { return text.replace(/\b[0-9a-f]{40,}\b/g, shortId); }
 function ms(n) { return n > 0 ? seconds(n / 1000) : '\u2013'; }
 // The server's clock, not the browser's, decides how old something is.
 let clockOffset = 0;
@@ -188,7 +194,8 @@ function makeBackend(pool) {
 function updateBackend(v, b, hasBackup) {
   v.id = b.name;
   setText(v.name, b.name);
-  setText(v.where, (b.server !== b.name ? b.server + ' \u00b7 ' : '') + b.address + (b.epoch > 1 ? ' \u00b7 epoch ' + b.epoch : ''));
+  const server = b.server && b.server !== b.name ? b.server : '';
+  setText(v.where, [server, b.address || (b.server ? '' : 'no server'), b.epoch > 1 ? 'epoch ' + b.epoch : ''].filter(Boolean).join(' \u00b7 '));
   setPill(v.state, b.state);
   setText(v.since, 'for ' + seconds(age(b.since)));
   setText(v.reason, b.reason || '');
@@ -263,7 +270,7 @@ function updateSpare(v, s) {
   setText(v.where, s.address);
   setPill(v.state, s.state);
   setText(v.reason, s.reason || '');
-  v.release.hidden = s.state !== 'quarantined' && s.state !== 'dirty';
+  v.release.hidden = !['quarantined', 'dirty', 'lost'].includes(s.state);
 }
 function updateBackup(v, pool) {
   const b = pool.backup, t = v.tiles.values;
@@ -276,7 +283,8 @@ function updateBackup(v, pool) {
   setText(t['Last recovery'], past ? seconds(past.down_s) + ' down' : 'none');
   const l = b.latest;
   setText(v.backupNote, b.last_error ? 'The last capture failed: ' + b.last_error
-    : l ? 'Newest: ' + l.id + ', ' + l.type + ', ' + bytes(l.bytes) + ', ' + ago(l.time) + (l.verified ? ', proven' : ', not proven yet') : 'No snapshot yet.');
+    : l ? 'Newest: ' + shortId(l.id) + ', ' + l.type + ', ' + bytes(l.bytes) + ', ' + ago(l.time) + (l.incomplete ? ', incomplete' : '') + (l.suspicious ? ', held back: most files had vanished' : '') + (l.verified ? ', proven' : ', not proven yet') : 'No snapshot yet.');
+  v.backupNote.title = l ? l.id : '';
   v.backupNote.style.color = b.last_error ? 'var(--bad)' : '';
   v.tiles.rows['Newest data (RPO)'].style.color = b.rpo_s === null ? 'var(--bad)' : '';
 }
@@ -312,7 +320,7 @@ function makeRecovery(r) {
   return v;
 }
 function updateRecovery(v, r) {
-  const held = r.state === 'held', suspect = r.state === 'suspect';
+  const held = r.state.startsWith('held'), suspect = r.state === 'suspect';
   v.node.classList.toggle('held', held);
   setText(v.title, (held ? 'Recovery waits: ' : suspect ? 'Suspect: ' : 'Regrowing ') + r.pool + '/' + r.backend);
   if (kSteps.includes(r.state)) v.at = kSteps.indexOf(r.state);
@@ -326,13 +334,14 @@ function updateRecovery(v, r) {
   v.bar.hidden = at < kSteps.indexOf('restore');
   v.bar.value = Math.min(1, r.progress || 0);
   v.bar.setAttribute('aria-label', 'Restored ' + Math.round((r.progress || 0) * 100) + ' percent');
-  setText(v.parts[0], r.snapshot ? 'from snapshot ' + r.snapshot : 'no snapshot chosen yet');
+  setText(v.parts[0], r.snapshot ? 'from snapshot ' + shortId(r.snapshot) : 'no snapshot chosen yet');
+  v.parts[0].title = r.snapshot || '';
   setText(v.parts[1], r.spare ? 'onto ' + r.spare : '');
   setText(v.parts[2], r.restored_bytes > 0 ? bytes(r.restored_bytes) + ' restored (' + Math.round((r.progress || 0) * 100) + '%)' : '');
   setText(v.parts[3], r.state + ' for ' + seconds(age(r.since)));
-  setText(v.reason, r.reason || '');
+  setText(v.reason, shortIds(r.reason || ''));
   v.reason.hidden = !r.reason;
-  v.approve.hidden = !held;
+  v.approve.hidden = !held || kBeyondApproval.includes(r.state);
 }
 function makePast(r) {
   const summary = el('summary'), result = el('span', {class: 'pill'}), name = el('span', {class: 'name'}), sub = el('span', {class: 'sub'}), bars = el('div', {class: 'step-bars'});
@@ -350,7 +359,7 @@ function makePast(r) {
     bars.append(label, bar, took);
   }
   const details = el('details', {class: 'past'}, summary, bars);
-  if (r.snapshot) { const note = el('div', {class: 'sub'}); setText(note, 'snapshot ' + r.snapshot + ', recovery ' + r.id + (r.detected_ms ? ', detected after ' + seconds(r.detected_ms / 1000) : '')); details.append(note); }
+  if (r.snapshot) { const note = el('div', {class: 'sub'}); setText(note, 'snapshot ' + shortId(r.snapshot) + ', recovery ' + r.id + (r.detected_ms ? ', detected after ' + seconds(r.detected_ms / 1000) : '')); note.title = r.snapshot; details.append(note); }
   return {node: details};
 }
 
@@ -376,13 +385,13 @@ function addEvent(e) {
   setText(time, clock(e.time));
   setText(kind, e.kind);
   const key = eventKey(e);
-  setText(what, (key ? key + ': ' : '') + e.text);
+  setText(what, (key ? key + ': ' : '') + shortIds(e.text));
   text.append(kind, what);
   const node = el('li', {}, time, text);
   const details = Object.entries(e.details || {});
   if (details.length) {
     const evidence = el('div', {class: 'evidence mono'});
-    for (const [k, v] of details) { const part = el('span'); setText(part, k + ' ' + v); evidence.append(part, ' '); }
+    for (const [k, v] of details) { const part = el('span'); setText(part, k + ' ' + shortIds(v)); part.title = v; evidence.append(part, ' '); }
     node.append(evidence);
   }
   node.hidden = !matches(key, $('event-filter').value);
@@ -470,10 +479,10 @@ function listItem(name, state, label, sub) {
 }
 function renderLists(stats) {
   const repositories = Object.entries(stats.repositories).map(([name, r]) => listItem(name, r.reachable ? 'up' : 'down',
-    r.reachable ? 'reachable' : 'unreachable', r.error || count(r.snapshots) + ' snapshots, ' + bytes(r.bytes) + ', ' + bytes(r.free_bytes) + ' free'));
+    r.reachable ? 'reachable' : 'unreachable', r.error || many(r.snapshots, 'snapshot') + ', ' + bytes(r.bytes) + ', ' + bytes(r.free_bytes) + ' free'));
   $('repositories').replaceChildren(...(repositories.length ? repositories : [listItem('none', 'idle', '', 'Nothing is backed up.')]));
   $('listeners').replaceChildren(...stats.listeners.map((l) => listItem(l.listen, 'idle', l.tls ? 'TLS' : '',
-    count(l.requests) + ' requests on ' + count(l.connections) + ' connections, ' + count(l.open) + ' open' + (l.bad_requests ? ', ' + count(l.bad_requests) + ' refused' : ''))));
+    many(l.requests, 'request') + ' on ' + many(l.connections, 'connection') + ', ' + count(l.open) + ' open' + (l.bad_requests ? ', ' + count(l.bad_requests) + ' refused' : ''))));
 }
 function notice(text) { setText($('notice'), text); $('notice').hidden = !text; }
 

@@ -23,6 +23,10 @@ ALIVE = "document.querySelectorAll('tbody tr').length > 0 && document.getElement
 VIEWS = [("desktop", 1280, 900, "light"), ("desktop-dark", 1280, 900, "dark"), ("phone", 390, 800, "light"), ("phone-dark", 390, 800, "dark")]
 
 
+class Wrong(AssertionError):
+    """The page is not as it should be."""
+
+
 class Browser:
     def __init__(self, program, profile):
         ours_read, theirs_write = os.pipe()
@@ -46,17 +50,17 @@ class Browser:
             answer = self.read(deadline)
             if answer.get("id") == self.number:
                 if "error" in answer:
-                    raise SystemExit(f"{method}: {answer['error']}")
+                    raise Wrong(f"{method}: {answer['error']}")
                 return answer["result"]
             self.listen(answer)
 
     def read(self, deadline):
         while b"\0" not in self.buffer:
             if not select.select([self.output], [], [], max(0, deadline - time.monotonic()))[0]:
-                raise SystemExit("Chromium does not answer")
+                raise Wrong("Chromium does not answer")
             piece = os.read(self.output, 1 << 16)
             if not piece:
-                raise SystemExit("Chromium has gone")
+                raise Wrong("Chromium has gone")
             self.buffer += piece
         line, self.buffer = self.buffer.split(b"\0", 1)
         return json.loads(line)
@@ -83,7 +87,7 @@ class Browser:
         deadline = time.monotonic() + 15
         while not self.value(session, expression):
             if time.monotonic() > deadline:
-                raise SystemExit(f"{otherwise}; {self.complaints}")
+                raise Wrong(f"{otherwise}; {self.complaints}")
             time.sleep(0.1)
 
     def picture(self, session, path):
@@ -105,13 +109,13 @@ def look(browser, url, folder):
         browser.wait_for(session, "document.querySelectorAll('#events li').length > 0", "no event came")
         wide = browser.value(session, "document.documentElement.scrollWidth")
         if wide > width:
-            raise SystemExit(f"{name}: the page is {wide} px wide on a screen of {width}")
+            raise Wrong(f"{name}: the page is {wide} px wide on a screen of {width}")
         browser.picture(session, folder / f"{name}.png")
         if name == "phone":
             use(browser, session, folder)
         browser.call("Target.closeTarget", targetId=target)
     if browser.complaints:
-        raise SystemExit("the page complained:\n" + "\n".join(browser.complaints))
+        raise Wrong("the page complained:\n" + "\n".join(browser.complaints))
 
 
 # The buttons do what they say: Pause turns into Resume, a drain is confirmed first.
@@ -150,4 +154,7 @@ def main(what, folder):
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         raise SystemExit(__doc__)
-    main(sys.argv[1], pathlib.Path(sys.argv[2]))
+    try:
+        main(sys.argv[1], pathlib.Path(sys.argv[2]))
+    except Wrong as wrong:
+        raise SystemExit(str(wrong)) from None
