@@ -25,6 +25,11 @@ void insert(std::vector<recovery::SnapshotInfo>& snapshots,
     snapshots.push_back(snapshot);
 }
 
+// What a recovery would not restore covers nothing.
+bool covers(const recovery::SnapshotInfo& s) {
+    return s.proven && !s.suspicious && !s.incomplete;
+}
+
 }  // namespace
 
 recovery::SnapshotRef refOf(const recovery::SnapshotInfo& s) {
@@ -155,7 +160,7 @@ void Backups::noteSnapshot(Place& place, const recovery::SnapshotInfo& snapshot,
                            WallTime started) {
     insert(place.snapshots, snapshot);
     fresh_[snapshot.id] = loop_.now();
-    if (snapshot.proven && started > place.last_captured.value_or(WallTime{}))
+    if (covers(snapshot) && started > place.last_captured.value_or(WallTime{}))
         place.last_captured = started;
     if (unchanged) return;
     ++repositories_[registry_.poolOf(place).conf.backup.repositories.front()]
@@ -277,7 +282,9 @@ void Backups::readList(const std::string& name) {
 void Backups::unreachable(const std::string& name, const Error& error) {
     auto& state = repositories_[name];
     if (state.reachable || state.error.empty())
-        events_.add("", "", "backup", "repository " + name + " does not answer: " + error.message);
+        events_.add("", "", "backup", "repository " + name + " does not answer: " + error.message,
+                    {{"code", std::string(regrow::name(error.code))},
+                     {"source", std::string(regrow::name(error.source))}});
     state.reachable = false;
     state.error = error.message;
 }
@@ -308,7 +315,7 @@ void Backups::takeListed(Place& place, Instant began, const recovery::SnapshotLi
             fresh_.erase(ended);
     }
     for (const auto& snapshot : place.snapshots)
-        if (snapshot.proven)
+        if (covers(snapshot))
             place.last_captured = std::max(place.last_captured.value_or(WallTime{}), snapshot.time);
 }
 

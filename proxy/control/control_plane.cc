@@ -37,6 +37,10 @@ Result<> keysReadable(const conf::Config& config) {
     return {};
 }
 
+std::string counted(size_t n, const std::string& what) {
+    return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
+}
+
 // What a running process keeps, whatever the file says by now: "workers and access_log", or empty.
 std::string needsRestart(const conf::Config& now, const conf::Config& next) {
     std::vector<std::string> keys;
@@ -97,7 +101,7 @@ ControlPlane::~ControlPlane() {
 Result<> ControlPlane::begin(const std::shared_ptr<const conf::Config>& config) {
     const std::string audit =
         config->audit_log.empty() ? config->state_dir + "/audit.log" : config->audit_log;
-    REGROW_CHECK(events_.openAuditLog(audit));
+    REGROW_CHECK(events_.openAuditLog(audit, journal_->saved().event_seq));
     wire();
     REGROW_CHECK(servers_.open(
         config->state_dir, {.exited = [this](Place& place, const std::string& text,
@@ -121,9 +125,10 @@ Result<> ControlPlane::begin(const std::shared_ptr<const conf::Config>& config) 
     health_.configure();
     workers_->start(buildView(registry_));
     events_.add("", "", "service",
-                "regrow " REGROW_VERSION " serves " + std::to_string(registry_.listeners().size()) +
-                    " listeners and " + std::to_string(registry_.pools().size()) + " pools with " +
-                    std::to_string(registry_.workers()) + " workers");
+                "regrow " REGROW_VERSION " serves " +
+                    counted(registry_.listeners().size(), "listener") + " and " +
+                    counted(registry_.pools().size(), "pool") + " with " +
+                    counted(registry_.workers(), "worker"));
     backups_.configure();
     driver_.resumeAll();
     periodic_.every(5s);
@@ -235,9 +240,9 @@ void ControlPlane::everyFiveSeconds() {
         for (const auto& place : pool.places) latencies_.sample(place->slot, *place->stats);
     if (const auto saved = counters_.save(registry_); !saved)
         log::warn("counters", "{}", saved.error().message);
-    if (const auto noted = journal_->eventSeq(events_.lastSeq()); !noted)
+    events_.sync();  // first: the journal must not know of more than is on disk
+    if (const auto noted = journal_->eventSeq(events_.writtenSeq()); !noted)
         log::error("journal", "{}", noted.error().message);
-    events_.sync();
     for (auto& [name, pool] : registry_.pools()) pool.panic.tick({}, loop_.now());
     driver_.gateChanged();
     returns_.lookAll();

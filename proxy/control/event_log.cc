@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <utility>
 
 #include "base/file.h"
 #include "base/json.h"
@@ -35,6 +36,12 @@ Result<std::string> readTail(int fd, off_t size) {
     tail.resize(static_cast<size_t>(n));
     if (from > 0) tail.erase(0, std::min(tail.size(), tail.find('\n') + 1));
     return tail;
+}
+
+std::string detail(const Event& event, std::string_view key) {
+    for (const auto& [name, value] : event.details)
+        if (name == key) return value;
+    return "";
 }
 
 std::string area(const Event& event) {
@@ -85,35 +92,93 @@ Result<Event> parseEvent(std::string_view line) {
     return event;
 }
 
-Result<> EventLog::openAuditLog(const std::string& path) {
+log::Level levelOf(const Event& event) {
+    const auto is = [&](std::string_view key, std::string_view value) {
+        return detail(event, key) == value;
+    };
+    if (event.kind == "alarm") return log::Level::error;
+    const bool left_up = is("from", "up") || is("to", "down");
+    const bool stuck = is("state", "held") || is("state", "failed");
+    if (event.kind == "audit" || (event.kind == "health" && left_up) ||
+        (event.kind == "recovery" && stuck) || !detail(event, "code").empty())
+        return log::Level::warn;
+    return log::Level::info;
+}
+
+Result<> EventLog::openAuditLog(const std::string& path, uint64_t written) {
     path_ = path;
-    REGROW_TRY(file_, openFile(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0600));
+    last_seq_ = written_seq_ = written;
+    auto file = openFile(path, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0600);
+    if (!file && file.error().code == Code::no_space) {
+        log::warn("audit", "{}; events are kept in memory only until there is room",
+                  file.error().message);
+        return {};
+    }
+    if (!file) return std::unexpected(std::move(file).error());
+    file_ = std::move(*file);
     struct stat st{};
     if (::fstat(file_.get(), &st) != 0) return failErrno(errno, path);
     file_size_ = static_cast<uint64_t>(st.st_size);
+    last_seq_ = 0;
     REGROW_TRY(const std::string tail, readTail(file_.get(), st.st_size));
-    std::string_view rest = tail;
-    bool broken = false;
-    while (!rest.empty()) {
-        const auto newline = rest.find('\n');
-        const auto line = rest.substr(0, newline);
-        rest = newline == std::string_view::npos ? std::string_view() : rest.substr(newline + 1);
+    end_line_ = !tail.empty() && tail.back() != '\n';
+    if (tail.empty()) readPutAside();  // a crash right after it was put aside
+    const auto damaged = readBack(tail);
+    const uint64_t read = last_seq_;
+    last_seq_ = written_seq_ = std::max(read, written);
+    if (!damaged.empty()) reportDamage(damaged, end_line_ && damaged.back() == last_hash_);
+    if (read < written)
+        add("", "", "audit",
+            "the audit log " + path + " ends at event " + std::to_string(read) + ", although " +
+                std::to_string(written) +
+                " were written: it was emptied, cut or put elsewhere. The rest is gone unless a "
+                "copy is kept; what Regrow decides does not depend on it",
+            {{"read", std::to_string(read)}, {"written", std::to_string(written)}});
+    return {};
+}
+
+// Takes the events in; the hashes of lines that do not follow from the one before them and were
+// not reported yet.
+std::vector<std::string> EventLog::readBack(std::string_view tail) {
+    std::vector<std::string> odd;
+    std::string reported;
+    while (!tail.empty()) {
+        const auto newline = tail.find('\n');
+        const auto line = tail.substr(0, newline);
+        tail = newline == std::string_view::npos ? std::string_view() : tail.substr(newline + 1);
         const auto event = parseEvent(line);
         const std::string link = last_hash_.empty() ? "" : "\"prev\":\"" + last_hash_ + "\"";
-        if (!event || line.find(link) == std::string_view::npos) broken = true;
         last_hash_ = sha256Hex(line);
+        if (!event || line.find(link) == std::string_view::npos) odd.push_back(last_hash_);
         if (!event) continue;
+        if (event->kind == "audit")
+            for (const auto& [key, value] : event->details)
+                if (key == "lines") reported += value + " ";
         last_seq_ = std::max(last_seq_, event->seq);
         events_.push_back(*event);
         if (events_.size() > kKept) events_.pop_front();
     }
-    if (!tail.empty() && tail.back() != '\n')
-        REGROW_CHECK(writeAll(file_.get(), "\n", path));  // a line cut off by a crash
-    if (broken)
-        add("", "", "audit",
-            "the audit log " + path +
-                " was changed or cut: a line does not follow from the one before it");
-    return {};
+    std::erase_if(odd, [&](const std::string& hash) { return reported.contains(hash + " "); });
+    return odd;
+}
+
+void EventLog::readPutAside() {
+    struct stat st{};
+    const auto file = openFile(path_ + ".1", O_RDONLY | O_NOFOLLOW);
+    if (!file || ::fstat(file->get(), &st) != 0) return;
+    if (const auto tail = readTail(file->get(), st.st_size)) readBack(*tail);
+}
+
+void EventLog::reportDamage(const std::vector<std::string>& lines, bool cut) {
+    std::string hashes;
+    for (const auto& hash : lines) hashes += (hashes.empty() ? "" : " ") + hash;
+    const std::string what =
+        cut && lines.size() == 1
+            ? " ends in a line that a crash cut off; the chain goes on behind it, nothing is to be "
+              "done"
+            : " was changed or cut: a line does not follow from the one before it. Compare it with "
+              "a copy; what Regrow decides does not depend on it, and the chain goes on";
+    add("", "", "audit", "the audit log " + path_ + what, {{"lines", hashes}});
 }
 
 void EventLog::add(std::string pool, std::string backend, std::string kind, std::string text,
@@ -130,7 +195,8 @@ void EventLog::add(std::string pool, std::string backend, std::string kind, std:
 void EventLog::add(Event event) {
     event.seq = ++last_seq_;
     event.time = clock_.wallNow();
-    log::info(area(event), "{}", event.text);
+    const auto level = levelOf(event);
+    if (log::enabled(level)) log::write(level, area(event), event.text);
     append(event);
     events_.push_back(event);
     if (events_.size() > kKept) events_.pop_front();
@@ -139,18 +205,39 @@ void EventLog::add(Event event) {
 }
 
 void EventLog::append(const Event& event) {
-    if (!file_) return;
+    if (path_.empty()) return;
     rotateIfLarge();
     const std::string line =
         eventJson(event, last_hash_.empty() ? std::string(64, '0') : last_hash_);
-    const auto written = writeAll(file_.get(), line + "\n", path_);
-    if (!written && !write_failed_)
-        log::error("audit", "{}; events are kept in memory only until it can be written again",
-                   written.error().message);
-    write_failed_ = !written;
-    if (!written) return;
+    if (const auto written = write(line); !written) {
+        if (unwritten_++ == 0)
+            log::error("audit", "{}; events are kept in memory only until it can be written again",
+                       written.error().message);
+        return;
+    }
+    if (unwritten_ > 0)
+        log::warn("audit", "{} takes events again, {} are missing in it", path_,
+                  std::exchange(unwritten_, 0));
     last_hash_ = sha256Hex(line);
-    file_size_ += line.size() + 1;
+    written_seq_ = event.seq;
+}
+
+// All of the line or nothing: half a line would be damage to whoever reads it back.
+Result<> EventLog::write(const std::string& line) {
+    if (!file_) {
+        REGROW_TRY(file_, openFile(path_, O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW, 0600));
+        const off_t size = ::lseek(file_.get(), 0, SEEK_END);
+        file_size_ = static_cast<uint64_t>(std::max<off_t>(size, 0));
+    }
+    const std::string text = (end_line_ ? "\n" : "") + line + "\n";
+    auto written = writeAll(file_.get(), text, path_);
+    if (!written) {
+        if (::ftruncate(file_.get(), static_cast<off_t>(file_size_)) != 0) end_line_ = true;
+        return written;
+    }
+    end_line_ = false;
+    file_size_ += text.size();
+    return {};
 }
 
 // One generation is kept beside it; the chain goes on in the new file.

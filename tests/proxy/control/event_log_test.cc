@@ -1,9 +1,11 @@
 #include "proxy/control/event_log.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <catch2/catch.hpp>
+#include <csignal>
 #include <filesystem>
 
 #include "base/file.h"
@@ -22,9 +24,9 @@ struct Log {
     std::string path = dir / "audit.log";
     std::unique_ptr<EventLog> log;
 
-    void open() {
+    void open(uint64_t written = 0) {
         log = std::make_unique<EventLog>(clock);
-        const auto opened = log->openAuditLog(path);
+        const auto opened = log->openAuditLog(path, written);
         if (!opened) FAIL(opened.error().message);
     }
     void write(int count) {
@@ -34,8 +36,8 @@ struct Log {
     std::string text() const { return readFile(path, 100 << 20).value(); }
     void rewrite(const std::string& text) const { REQUIRE(writeFileAtomic(path, text)); }
     // What the chain has to say once it is read back.
-    bool complains() {
-        open();
+    bool complains(uint64_t written = 0) {
+        open(written);
         return !log->select("", "", 0).empty() && log->select("", "", 0).back().kind == "audit";
     }
 };
@@ -142,7 +144,9 @@ TEST_CASE("a changed line, one taken out, and ones put in another order are noti
         l.rewrite(bad);
         CHECK(l.complains());
         CHECK_THAT(l.log->select("", "", 0).back().text, Contains(l.path));
-        l.write(1);  // and it goes on all the same
+        CHECK(levelOf(l.log->select("", "", 0).back()) == log::Level::warn);
+        l.write(1);                  // and it goes on all the same
+        CHECK_FALSE(l.complains());  // said once
     }
     l.rewrite(good);
     CHECK_FALSE(l.complains());
@@ -157,9 +161,47 @@ TEST_CASE("a line cut off by a crash is noticed, the next one begins anew", "[ev
     CHECK(l.complains());
     CHECK(l.log->lastSeq() == 3);  // the lost one's number is given again, to the complaint
     CHECK(l.log->select("wiki", "", 0).size() == 2);
+    CHECK_THAT(l.log->select("", "", 0).back().text, Contains("a crash cut off"));
     l.write(1);
-    l.open();
+    CHECK_FALSE(l.complains());  // said once
     CHECK(l.log->select("wiki", "", 0).size() == 3);
+    auto changed = l.text();
+    changed.replace(changed.find("event 0"), 7, "event X");
+    l.rewrite(changed);
+    CHECK(l.complains());  // which forgives nothing else
+    CHECK_THAT(l.log->select("", "", 0).back().text, Contains("does not follow"));
+}
+
+TEST_CASE("an emptied log, and one that lost its end, are noticed once", "[event_log]") {
+    Log l;
+    l.open();
+    l.write(5);
+    const std::string good = l.text();
+    const uint64_t written = l.log->writtenSeq();
+    REQUIRE(written == 5);
+    CHECK_FALSE(l.complains(written));
+    size_t half = 0;
+    for (int i = 0; i < 3; ++i) half = good.find('\n', half) + 1;
+    for (const auto& left : {std::string(), good.substr(0, half)}) {
+        l.rewrite(left);
+        REQUIRE(l.complains(written));
+        const auto said = l.log->select("", "", 0).back();
+        CHECK_THAT(said.text, Contains("although 5 were written"));
+        CHECK(said.seq == 6);  // no number is given twice
+        CHECK(levelOf(said) == log::Level::warn);
+        l.write(1);
+        CHECK_FALSE(l.complains(l.log->writtenSeq()));
+    }
+}
+
+TEST_CASE("a crash right after the log was put aside loses nothing", "[event_log]") {
+    Log l;
+    l.open();
+    l.write(3);
+    std::filesystem::rename(l.path, l.path + ".1");
+    CHECK_FALSE(l.complains(3));
+    CHECK(l.log->lastSeq() == 3);
+    CHECK(l.log->select("", "", 0).size() == 3);
 }
 
 TEST_CASE("a large log is put aside and the chain goes on", "[event_log]") {
@@ -189,6 +231,58 @@ TEST_CASE("a full disk costs the file, not the events", "[event_log]") {
     CHECK_FALSE(l.log->openAuditLog(l.dir / "none/audit.log"));
     l.write(1);
     CHECK(l.log->select("", "", 0).size() == 1);
+    l.path = "/dev/full";
+    l.open();
+    l.write(1);
+    CHECK(l.log->select("", "", 0).size() == 1);
+    CHECK(l.log->lastSeq() == 1);
+    CHECK(l.log->writtenSeq() == 0);
+}
+
+TEST_CASE("no half line is left by a disk that fills up, and the chain goes on when there is room",
+          "[event_log]") {
+    Log l;
+    l.open();
+    l.write(2);
+    l.rewrite(l.text().substr(0, l.text().size() - 20));  // and it began with a cut line
+    l.open();
+    const auto before = l.text();
+    rlimit room{};
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &room) == 0);
+    auto* const handler = std::signal(SIGXFSZ, SIG_IGN);
+    rlimit tight = room;
+    tight.rlim_cur = before.size() + 10;
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &tight) == 0);
+    l.write(2);
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &room) == 0);
+    std::signal(SIGXFSZ, handler);
+    CHECK(l.text() == before);
+    l.write(1);
+    CHECK(l.log->writtenSeq() == l.log->lastSeq());
+    CHECK_FALSE(l.complains(l.log->writtenSeq()));
+}
+
+TEST_CASE("what a person must see is louder than what goes well", "[event_log]") {
+    using log::Level;
+    const auto level = [](std::string kind,
+                          std::vector<std::pair<std::string, std::string>> details = {}) {
+        Event event;
+        event.kind = std::move(kind);
+        event.details = std::move(details);
+        return levelOf(event);
+    };
+    CHECK(level("alarm") == Level::error);
+    CHECK(level("health", {{"from", "up"}, {"to", "suspect"}}) == Level::warn);
+    CHECK(level("health", {{"from", "suspect"}, {"to", "down"}}) == Level::warn);
+    CHECK(level("health", {{"from", "suspect"}, {"to", "up"}}) == Level::info);
+    CHECK(level("recovery", {{"state", "held"}}) == Level::warn);
+    CHECK(level("recovery", {{"state", "failed"}}) == Level::warn);
+    CHECK(level("recovery", {{"state", "restore"}}) == Level::info);
+    CHECK(level("backup", {{"code", "no_space"}}) == Level::warn);
+    CHECK(level("backup", {{"snapshot", "abc"}}) == Level::info);
+    CHECK(level("audit") == Level::warn);
+    CHECK(level("service") == Level::info);
+    CHECK(level("admin", {{"by", "me"}}) == Level::info);
 }
 
 TEST_CASE("what is no event is refused", "[event_log]") {
