@@ -1,14 +1,11 @@
 #include "proxy/admin/metrics_text.h"
 
-#include <map>
-
 #include "proxy/admin/metrics_writer.h"
 
 namespace regrow::admin {
 namespace {
 
 using control::BackendStatus;
-using control::PoolStatus;
 using control::Status;
 
 double count(uint64_t n) {
@@ -187,23 +184,23 @@ void writeBackups(MetricsWriter& w, const Status& s) {
 }
 
 void writeActiveRecoveries(MetricsWriter& w, const Status& s) {
-    w.gauge("regrow_recovery_state", "1 for each recovery under way, with the state it is in.");
+    w.gauge("regrow_recovery_state",
+            "1 for each recovery under way, with the state it is in and why it is held.");
     for (const auto& [name, pool] : s.pools)
-        for (const auto& r : pool.active)
-            w.sample({{"pool", name}, {"backend", r.backend}, {"state", r.state}}, 1);
+        for (const auto& r : pool.active) {
+            if (r.held.empty())
+                w.sample({{"pool", name}, {"backend", r.backend}, {"state", r.state}}, 1);
+            else
+                w.sample({{"pool", name},
+                          {"backend", r.backend},
+                          {"state", "held"},
+                          {"held_reason", r.held}},
+                         1);
+        }
     w.gauge("regrow_recovery_progress_ratio", "How much of the restore is done, 0 to 1.");
     for (const auto& [name, pool] : s.pools)
         for (const auto& r : pool.active)
             w.sample({{"pool", name}, {"backend", r.backend}}, r.progress);
-}
-
-// What control counted for good, or, where it did not, what the list of past recoveries still
-// shows.
-std::map<std::string, uint64_t> recoveryResults(const PoolStatus& pool) {
-    if (!pool.recovery_results.empty()) return pool.recovery_results;
-    std::map<std::string, uint64_t> results;
-    for (const auto& r : pool.recoveries) ++results[r.result];
-    return results;
 }
 
 template <class Value>
@@ -215,7 +212,7 @@ void writeLastRecovery(MetricsWriter& w, const Status& s, Value&& value) {
 void writePastRecoveries(MetricsWriter& w, const Status& s) {
     w.counter("regrow_recoveries_total", "Recoveries that ended, by result.");
     for (const auto& [name, pool] : s.pools)
-        for (const auto& [result, n] : recoveryResults(pool))
+        for (const auto& [result, n] : pool.recovery_results)
             w.sample({{"pool", name}, {"result", result}}, count(n));
     w.gauge("regrow_last_recovery_down_seconds",
             "How long the backend did not serve, last recovery.");

@@ -67,7 +67,8 @@ void writeSpare(Writer& w, const control::SpareStatus& s) {
 void writeSnapshot(Writer& w, const control::SnapshotStatus& s) {
     w.beginObject().field("id", s.id).field("name", s.name);
     writeTime(w, "time", s.time);
-    w.field("type", s.type).field("bytes", s.bytes).field("verified", s.verified).endObject();
+    w.field("type", s.type).field("bytes", s.bytes).field("verified", s.verified);
+    w.field("incomplete", s.incomplete).field("suspicious", s.suspicious).endObject();
 }
 
 void writeBackup(Writer& w, const std::optional<control::BackupStatus>& backup) {

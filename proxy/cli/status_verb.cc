@@ -103,13 +103,20 @@ std::string spareLine(const Value& spares, bool colour) {
 
 std::string backupLine(const Value& backup, bool colour) {
     const auto* latest = json::getObject(backup, "latest");
-    std::string out = fmt::format(
-        "  backup: {} snapshots, newest data {} old (RPO), recovery takes about {} (RTO)",
-        number(backup, "snapshots"), secondsText(backup, "rpo_s"),
-        secondsText(backup, "rto_estimate_s"));
+    std::string out = "  backup: " + plural(number(backup, "snapshots"), "snapshot");
+    out += json::getDouble(backup, "rpo_s")
+               ? ", newest data " + secondsText(backup, "rpo_s") + " old (RPO)"
+               : ", " + tinted("not all data could be restored (RPO)", "held", colour);
+    out += json::getDouble(backup, "rto_estimate_s")
+               ? ", recovery takes about " + secondsText(backup, "rto_estimate_s") + " (RTO)"
+               : ", no recovery measured yet (RTO)";
     if (!latest) out += ", " + tinted("no snapshot yet", "held", colour);
     if (latest && !json::getBool(*latest, "verified").value_or(false))
         out += ", newest not proven yet";
+    if (latest && json::getBool(*latest, "suspicious").value_or(false))
+        out += ", " + tinted("newest held back: most files had vanished", "held", colour);
+    if (latest && json::getBool(*latest, "incomplete").value_or(false))
+        out += ", " + tinted("newest incomplete", "held", colour);
     const std::string error = text(backup, "last_error");
     if (error != "-") out += "\n  " + tinted("last capture failed: " + error, "failed", colour);
     return out + "\n";
@@ -151,10 +158,11 @@ std::string recoveryLines(const Value& pool, bool colour) {
 }
 
 std::string poolText(const std::string& name, const Value& pool, WallTime now, bool colour) {
-    std::string out = fmt::format(
-        "\n{}  {}  {} requests, {} errors, {} retries, {} held now\n", bold(name, colour),
-        tinted(text(pool, "state"), text(pool, "state"), colour), number(pool, "requests"),
-        number(pool, "errors"), number(pool, "retries"), number(pool, "held"));
+    std::string out = fmt::format("\n{}  {}  {}, {}, {} retries, {} held now\n", bold(name, colour),
+                                  tinted(text(pool, "state"), text(pool, "state"), colour),
+                                  plural(number(pool, "requests"), "request"),
+                                  plural(number(pool, "errors"), "error"), number(pool, "retries"),
+                                  number(pool, "held"));
     if (const auto* backends = json::getArray(pool, "backends"))
         out += backendTable(*backends, now, colour);
     if (const auto* spares = json::getArray(pool, "spares")) out += spareLine(*spares, colour);
@@ -164,9 +172,9 @@ std::string poolText(const std::string& name, const Value& pool, WallTime now, b
 
 std::string headline(const Value& stats, bool colour) {
     std::string out =
-        fmt::format("{} {}, up {}, {} workers, configuration #{}", bold("regrow", colour),
+        fmt::format("{} {}, up {}, {}, configuration #{}", bold("regrow", colour),
                     text(stats, "version"), secondsText(stats, "uptime_s"),
-                    number(stats, "workers"), number(stats, "generation"));
+                    plural(number(stats, "workers"), "worker"), number(stats, "generation"));
     if (json::getBool(stats, "paused").value_or(false))
         out += ", " + tinted("recoveries paused", "paused", colour);
     if (json::getBool(stats, "draining").value_or(false))
@@ -174,8 +182,9 @@ std::string headline(const Value& stats, bool colour) {
     out += "\n";
     if (const auto* listeners = json::getArray(stats, "listeners"))
         for (const auto& l : listeners->GetArray())
-            out += fmt::format("listening on {}: {} requests on {} connections\n",
-                               text(l, "listen"), number(l, "requests"), number(l, "connections"));
+            out += fmt::format("listening on {}: {} on {}\n", text(l, "listen"),
+                               plural(number(l, "requests"), "request"),
+                               plural(number(l, "connections"), "connection"));
     return out;
 }
 
@@ -185,7 +194,7 @@ std::string repositoryLines(const Value& repositories, bool colour) {
         const bool reachable = json::getBool(r, "reachable").value_or(false);
         out += fmt::format("repository {}: ", printable(name.GetString()));
         out += reachable
-                   ? fmt::format("{} snapshots, {}, {} free\n", number(r, "snapshots"),
+                   ? fmt::format("{}, {}, {} free\n", plural(number(r, "snapshots"), "snapshot"),
                                  humanSize(number(r, "bytes")), humanSize(number(r, "free_bytes")))
                    : tinted("unreachable: " + text(r, "error"), "failed", colour) + "\n";
     }

@@ -47,7 +47,7 @@ std::string evidence(const Value& event, bool colour) {
 }
 
 std::string kindWord(const std::string& kind) {
-    if (kind == "error") return "failed";
+    if (kind == "alarm") return "failed";
     return kind == "backup" ? "ok" : kind == "recovery" ? "held" : kind;
 }
 

@@ -1,5 +1,8 @@
 #include "proxy/control/counters.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -45,6 +48,8 @@ Counters::Totals now(const ListenerStats& stats) {
             {"bad_requests", stats.sum(&S::bad_requests)}};
 }
 
+constexpr std::string_view kRecoveries = "recoveries ";  // + pool: counts by result, and "last"
+
 void write(json::Writer& w, const std::string& key, const Counters::Totals& totals) {
     w.key(key).beginObject();
     for (const auto& [name, value] : totals) w.field(name, value);
@@ -65,6 +70,15 @@ Counters Counters::load(const std::string& path) {
     }
     for (const auto& member : document->GetObject()) {
         if (!member.value.IsObject()) continue;
+        const std::string_view key(member.name.GetString(), member.name.GetStringLength());
+        if (key.starts_with(kRecoveries)) {
+            auto& ended = counters.ended_[std::string(key.substr(kRecoveries.size()))];
+            ended.last = json::getString(member.value, "last").value_or("");
+            for (const auto& total : member.value.GetObject())
+                if (total.value.IsUint64())
+                    ended.results[total.name.GetString()] = total.value.GetUint64();
+            continue;
+        }
         for (const auto& total : member.value.GetObject())
             if (total.value.IsUint64())
                 counters.earlier_[member.name.GetString()][total.name.GetString()] =
@@ -73,7 +87,9 @@ Counters Counters::load(const std::string& path) {
     return counters;
 }
 
-Result<> Counters::save(const Registry& registry) const {
+Result<> Counters::save(const Registry& registry) {
+    for (const auto& [pool, past] : registry.journal().saved().past)
+        if (!past.empty()) ended_[pool] = {recoveries(registry, pool), past.back().id};
     json::Writer w;
     w.beginObject();
     for (const auto& [name, pool] : registry.pools()) {
@@ -81,6 +97,11 @@ Result<> Counters::save(const Registry& registry) const {
         for (const auto& place : pool.places) write(w, keyOf(*place), backend(*place));
     }
     for (const auto& state : registry.listeners()) write(w, keyOf(state), listener(state));
+    for (const auto& [pool, ended] : ended_) {
+        w.key(std::string(kRecoveries) + pool).beginObject().field("last", ended.last);
+        for (const auto& [result, count] : ended.results) w.field(result, count);
+        w.endObject();
+    }
     return writeFileAtomic(path_, w.endObject().text());
 }
 
@@ -98,6 +119,20 @@ Counters::Totals Counters::pool(const PoolState& pool) const {
 }
 Counters::Totals Counters::listener(const ListenerState& listener) const {
     return withEarlier(keyOf(listener), now(*listener.stats));
+}
+
+Counters::Totals Counters::recoveries(const Registry& registry, const std::string& pool) const {
+    const auto counted = ended_.find(pool);
+    Ended ended = counted == ended_.end() ? Ended{} : counted->second;
+    const auto& past = registry.journal().saved().past;
+    const auto listed = past.find(pool);
+    if (listed == past.end()) return ended.results;
+    const auto& all = listed->second;
+    const auto last =
+        std::ranges::find(all, ended.last, [](const auto& recovery) { return recovery.id; });
+    for (auto it = last == all.end() ? all.begin() : std::next(last); it != all.end(); ++it)
+        ++ended.results[it->result];
+    return ended.results;
 }
 
 }  // namespace regrow::control

@@ -19,18 +19,26 @@ class Counters {
     // An absent file is a first start; one that cannot be understood is reported and begun anew:
     // counts are not state.
     static Counters load(const std::string& path);
-    Result<> save(const Registry& registry) const;
+    Result<> save(const Registry& registry);
 
     Totals backend(const Place& place) const;
     Totals pool(const PoolState& pool) const;
     Totals listener(const ListenerState& listener) const;
+    // Recoveries that ended, by result. The journal keeps the newest of them: what it adds to those
+    // counted before is told by the id of the last one counted.
+    Totals recoveries(const Registry& registry, const std::string& pool) const;
 
   private:
+    struct Ended {
+        Totals results;
+        std::string last;
+    };
     Totals withEarlier(const std::string& key, Totals now) const;
 
     std::string path_;
     std::map<std::string, Totals>
-        earlier_;  // by "backend pool/name", "pool name", "listener address"
+        earlier_;                         // by "backend pool/name", "pool name", "listener address"
+    std::map<std::string, Ended> ended_;  // by pool
 };
 
 }  // namespace regrow::control

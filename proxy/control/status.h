@@ -63,6 +63,8 @@ struct SnapshotStatus {
     std::string type;  // full incremental
     uint64_t bytes = 0;
     bool verified = false;
+    bool incomplete = false;  // something could not be read
+    bool suspicious = false;  // held back: most files vanished since the one before
 };
 
 struct BackupStatus {
@@ -83,12 +85,13 @@ struct RecoveryStatus {
     std::string id;
     std::string backend;
     std::string spare;
-    std::string state;
+    std::string state;   // "held(REASON)" while it is held
     std::string reason;  // why it is held, or what is being retried
     WallTime since;
     double progress = 0;  // of the restore, 0 to 1
     uint64_t restored_bytes = 0;
     std::string snapshot;
+    std::string held{};  // the REASON alone; empty: not held
 };
 
 struct PastRecoveryStatus {
@@ -120,9 +123,8 @@ struct PoolStatus {
     std::optional<BackupStatus> backup;
     std::vector<RecoveryStatus>
         active;  // one a backend at most; stats shows the first as "recovery"
-    std::vector<PastRecoveryStatus> recoveries;  // newest last
-    std::map<std::string, uint64_t>
-        recovery_results;  // result -> how many ever ended so; may be left empty
+    std::vector<PastRecoveryStatus> recoveries;        // newest last
+    std::map<std::string, uint64_t> recovery_results;  // result -> how many ever ended so
 };
 
 struct ListenerStatus {

@@ -29,6 +29,25 @@ CheckStatus checkStatus(const StatusSources& s, const Place& place) {
     return status;
 }
 
+// A server whose backend may have had data before is not started until the repository has said
+// whether it had.
+std::string waitsForRepository(const StatusSources& s, const Place& place) {
+    const auto& pool = s.registry.poolOf(place);
+    const auto name = s.registry.repositoryOf(pool);
+    if (!pool.conf.backup.on || !name || place.listed || s.registry.flags(place).ever_up) return "";
+    const auto repository = s.backups.repositories().find(*name);
+    if (repository == s.backups.repositories().end() || repository->second.error.empty())
+        return "waits until repository " + *name + " has been read";
+    return "waits for repository " + *name + ": " + repository->second.error +
+           " (put its path or key_file right; it is tried again by itself)";
+}
+
+std::string reasonOf(const StatusSources& s, const Place& place, const std::string& state) {
+    if (place.recovery && !place.recovery->reason.empty()) return place.recovery->reason;
+    if (state == "starting" && place.health_reason.empty()) return waitsForRepository(s, place);
+    return place.health_reason;
+}
+
 BackendStatus backendStatus(const StatusSources& s, const Place& place) {
     const auto assignment = s.registry.assignment(place);
     const auto* const filling = s.registry.filling(place);
@@ -40,8 +59,7 @@ BackendStatus backendStatus(const StatusSources& s, const Place& place) {
     status.address = filling ? filling->address.text() : "";
     status.epoch = assignment.epoch;
     status.since = place.health_since;
-    status.reason = place.recovery && !place.recovery->reason.empty() ? place.recovery->reason
-                                                                      : place.health_reason;
+    status.reason = reasonOf(s, place, status.state);
     if (filling && s.supervisor)
         if (const auto process = s.supervisor->process(place.key.pool + "/" + filling->name))
             status.pid = process->pid;
@@ -127,8 +145,10 @@ RecoveryStatus recoveryStatus(const Place& place) {
     status.backend = state.backend;
     status.spare = state.spare;
     status.state = std::string(recovery::name(state.state));
-    if (state.state == State::held)
-        status.state += "(" + std::string(recovery::name(state.held)) + ")";
+    if (state.state == State::held) {
+        status.held = recovery::name(state.held);
+        status.state += "(" + status.held + ")";
+    }
     status.reason = state.reason;
     status.since = state.died_wall;
     status.restored_bytes = state.done_bytes;
@@ -179,6 +199,7 @@ PoolStatus poolStatus(const StatusSources& s, const PoolState& pool) {
     const std::vector<recovery::PastRecovery> none;
     const auto& recoveries = past == saved.end() ? none : past->second;
     for (const auto& recovery : recoveries) status.recoveries.push_back(pastStatus(recovery));
+    status.recovery_results = s.counters.recoveries(s.registry, pool.conf.name);
     if (pool.conf.backup.on) status.backup = backupStatus(s, pool, recoveries);
     return status;
 }
@@ -186,8 +207,8 @@ PoolStatus poolStatus(const StatusSources& s, const PoolState& pool) {
 }  // namespace
 
 SnapshotStatus snapshotStatus(const recovery::SnapshotInfo& snapshot) {
-    return {snapshot.id,   snapshot.name,  snapshot.time,
-            snapshot.type, snapshot.bytes, snapshot.proven};
+    return {snapshot.id,    snapshot.name,   snapshot.time,       snapshot.type,
+            snapshot.bytes, snapshot.proven, snapshot.incomplete, snapshot.suspicious};
 }
 
 std::string backendState(const Registry& registry, const Place& place) {

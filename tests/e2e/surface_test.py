@@ -87,6 +87,60 @@ class Surface(harness.TestCase):
         self.assertEqual(world.stats()["pools"]["wiki"]["state"], "down")
         self.assertIn(held["id"], world.cli("status").stdout)
         self.assertIn("approve", world.cli("why", "wiki/wiki-1").stdout)
+        self.alerts_fire(world.get("/metrics").text, {'regrow_pool_state{state="down"} == 1', 'regrow_recovery_state{state="held"} == 1'})
+
+    def alerts_fire(self, exposition, wanted):
+        """Of the alerts that docs/observability.md recommends, those and no others fire."""
+        document = (harness.TREE / "docs/observability.md").read_text()
+        listed = document.split("Alerts worth having:")[1].split("\n## ")[0]
+        alerts = [line.split(" # ")[0].strip() for line in listed.splitlines() if line.startswith("    ")]
+        self.assertGreaterEqual(len(alerts), 6)
+        self.assertLessEqual(wanted, set(alerts))
+        samples = [line.rsplit(" ", 1) for line in exposition.splitlines() if line and not line.startswith("#")]
+        for name in set(re.findall(r"regrow_\w+", " ".join(alerts))):
+            self.assertTrue(any(series.split("{")[0] == name for series, _ in samples), f"nothing is exposed as {name}")
+        tests = [{"expr": f"count({alert}) or vector(0)", "eval_time": "0m", "exp_samples": [{"labels": "{}", "value": int(alert in wanted)}]}
+                 for alert in alerts]
+        file = self.directory() / "alerts.yaml"
+        file.write_text(json.dumps({"tests": [{"interval": "1m", "input_series": [{"series": s, "values": v} for s, v in samples],
+                                               "promql_expr_test": tests}]}))
+        self.assertTrue(shutil.which("promtool"), "promtool is not installed; script/test installs it")
+        checked = subprocess.run(["promtool", "test", "rules", file], capture_output=True, text=True, timeout=60)
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+
+    def test_a_quiet_log_still_tells_of_death_and_of_what_waits_for_a_person(self):
+        world = self.world(app=Store, recovery={"mode": "approve"}, proxy={"log": {"level": "warn"}}).start_with_items()
+        self.assertNotIn("wiki-1: up", world.log())
+        world.crash()
+        world.wait_held("approval")
+        wait_for(lambda: "waiting for `regrow approve" in world.log(), "the log to tell")
+        self.assertRegex(world.log(), r"warn\w* +health wiki/wiki-1: .*down")
+        self.assertRegex(world.log(), r"warn\w* +recovery wiki/wiki-1: .*held")
+
+    def test_a_repository_that_cannot_be_read_is_named_by_what_waits_for_it(self):
+        world = self.world(app=Store, proxy={"log": {"level": "warn"}})
+        (world.dir / "backups").write_text("a file")
+        world.start(ready=False)
+        reason = wait_for(lambda: (lambda r: "for repository main: " in r and r)(world.backend()["reason"]), "the reason")
+        self.assertEqual(world.backend()["state"], "starting")
+        self.assertIn("key_file", reason)
+        self.assertIn(reason, world.cli("status").stdout)
+        self.assertRegex(world.log(), r"warn\w* +backup: repository main does not answer")
+
+    def test_an_emptied_audit_log_is_reported_once(self):
+        world = self.world(app=Store).start()
+        journal = world.state_dir / "journal"
+        wait_for(lambda: b"event_seq" in journal.read_bytes(), "the journal to know of events")
+        world.stop_proxy()
+        (world.state_dir / "audit.log").write_bytes(b"")
+        world.start()
+        said = [e for e in world.events() if e["kind"] == "audit"]
+        self.assertEqual(len(said), 1, said)
+        self.assertIn("were written", said[0]["text"])
+        self.assertIn(said[0]["text"], world.log())
+        world.stop_proxy()
+        world.start()
+        self.assertEqual(len([e for e in world.events() if e["kind"] == "audit"]), 1)
 
     def test_metrics_pass_promtool(self):
         answer = self.shared.get("/metrics")

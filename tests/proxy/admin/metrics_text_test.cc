@@ -81,6 +81,19 @@ TEST_CASE("metrics: a state is one series per value, times are seconds, unknown 
     CHECK(admin::metricsText(status).find("regrow_backup_rpo_seconds") == std::string::npos);
 }
 
+TEST_CASE("metrics: a recovery that waits is held, and why is a label of its own") {
+    auto status = admin::testing::richStatus(kNow);
+    auto& recovery = status.pools.at("wiki").active.at(0);
+    CHECK(admin::metricsText(status).find(
+              "regrow_recovery_state{pool=\"wiki\",backend=\"wiki-1\",state=\"restore\"} 1\n") !=
+          std::string::npos);
+    recovery.state = "held(approval)";
+    recovery.held = "approval";
+    CHECK(admin::metricsText(status).find("regrow_recovery_state{pool=\"wiki\",backend=\"wiki-1\","
+                                          "state=\"held\",held_reason=\"approval\"} 1\n") !=
+          std::string::npos);
+}
+
 TEST_CASE("metrics: labels are escaped") {
     auto status = admin::testing::richStatus(kNow);
     status.listeners[0].listen = "unix:/a\"b\\c\nd";

@@ -118,7 +118,28 @@ TEST_CASE("status: renders in colour, and with half the fields missing") {
         R"({"pools":{"p":{"backends":[{"name":"a\u001b[31m"}],"spares":[{}],"backup":{},"recovery":{},"recoveries":[{}]}},"repositories":{"r":{}}})");
     const auto text = cli::renderStatus(*old, false);
     CHECK(has(text, "a?[31m"));
+    CHECK(has(text, "0 snapshots, not all data could be restored (RPO), no recovery measured yet"));
     CHECK_FALSE(has(text, "\x1b"));
+}
+
+TEST_CASE(
+    "status: one of a kind, why a recovery is held, and what is odd about the newest snapshot") {
+    auto status = admin::testing::richStatus(Wall::now());
+    auto& pool = status.pools.at("wiki");
+    pool.backup->snapshots = 1;
+    pool.backup->latest->suspicious = pool.backup->latest->incomplete = true;
+    pool.requests = pool.errors = 1;
+    pool.active.at(0).state = "held(approval)";
+    status.workers = 1;
+    status.listeners.at(0).connections = status.listeners.at(0).requests = 1;
+    status.repositories.at("main").snapshots = 1;
+    const auto text = cli::renderStatus(*json::parse(admin::statsJson(status, Wall::now())), true);
+    INFO(text);
+    for (const char* part :
+         {", 1 worker,", "1 request on 1 connection\n", "  1 request, 1 error, ",
+          "backup: 1 snapshot,", "main: 1 snapshot,", "held back: most files had vanished",
+          "newest incomplete", "\x1b[33mheld(approval)\x1b[0m"})
+        CHECK(has(text, part));
 }
 
 TEST_CASE("why: the story with its evidence, and a clear word when there is no such backend") {

@@ -47,13 +47,43 @@ TEST_CASE("totals survive restarts, each one adding to those before", "[counters
     for (uint64_t run = 1; run <= 3; ++run) {
         Counting c;
         c.count();
-        const auto counters = Counters::load(dir / "counters.json");
+        auto counters = Counters::load(dir / "counters.json");
         CHECK(counters.backend(c.f.place()).at("requests") == 7 * run);
         CHECK(counters.pool(c.f.pool()).at("retries") == 2 * run);
         CHECK(counters.listener(c.f.registry->listeners()[0]).at("bad_requests") == 5 * run);
         REQUIRE(counters.save(*c.f.registry));
         REQUIRE(counters.save(*c.f.registry));  // saving twice counts nothing twice
     }
+}
+
+TEST_CASE("recoveries are counted once each, also those that the journal has let go of",
+          "[counters]") {
+    Counting c;
+    uint64_t ended = 0;
+    const auto end = [&](const std::string& result) {
+        recovery::PastRecovery past;
+        past.id = "r" + std::to_string(++ended);
+        past.backend = "wiki-1";
+        past.result = result;
+        REQUIRE(c.f.journal->endRecovery(c.f.place().key, past, {}, {}));
+    };
+    const auto many = recovery::kPastRecoveriesPerPool;
+    end("failed");
+    auto counters = Counters::load(c.path);
+    CHECK(counters.recoveries(*c.f.registry, "wiki").at("failed") == 1);
+    for (size_t i = 0; i < many; ++i) {
+        end("done");
+        if (i % 7 == 0) REQUIRE(counters.save(*c.f.registry));
+    }
+    REQUIRE(c.f.journal->saved().past.at("wiki").front().result == "done");
+    for (int run = 0; run < 2; ++run) {
+        const auto totals = counters.recoveries(*c.f.registry, "wiki");
+        CHECK(totals.at("failed") == 1);
+        CHECK(totals.at("done") == many);
+        REQUIRE(counters.save(*c.f.registry));
+        counters = Counters::load(c.path);  // the next run
+    }
+    CHECK(counters.recoveries(*c.f.registry, "shop").empty());
 }
 
 TEST_CASE("a file that cannot be understood begins counting anew", "[counters]") {

@@ -143,6 +143,7 @@ TEST_CASE("a recovery under way is shown with progress and why it is held", "[st
     state.state = State::held;
     state.held = recovery::HeldReason::no_spare;
     CHECK(s.pool().active.at(0).state == "held(no_spare)");
+    CHECK(s.pool().active.at(0).held == "no_spare");
     state.state = State::verify;
     CHECK(s.pool().active.at(0).progress == 1);
     state.state = State::failed;
@@ -175,6 +176,7 @@ TEST_CASE("past recoveries and the time they took are shown", "[status]") {
     CHECK(pool.recoveries[0].steps.at(0).took_ms == 20);
     REQUIRE(pool.backup);
     CHECK(pool.backup->rto_estimate_s == 4.5);  // of the last that succeeded
+    CHECK(pool.recovery_results == std::map<std::string, uint64_t>{{"done", 1}, {"failed", 1}});
 }
 
 TEST_CASE("the RPO is the worst place's, and unknown while one is not covered", "[status]") {
@@ -188,6 +190,7 @@ TEST_CASE("the RPO is the worst place's, and unknown while one is not covered", 
     snapshot.id = "abc";
     snapshot.name = "wiki/wiki-1";
     snapshot.proven = true;
+    snapshot.suspicious = true;
     s.f.place().snapshots = {snapshot};
     const auto backup = *s.pool().backup;
     REQUIRE(backup.rpo_s);
@@ -195,4 +198,23 @@ TEST_CASE("the RPO is the worst place's, and unknown while one is not covered", 
     CHECK(backup.snapshots == 1);
     CHECK(backup.latest->id == "abc");
     CHECK(backup.latest->verified);
+    CHECK(backup.latest->suspicious);
+    CHECK_FALSE(backup.latest->incomplete);
+}
+
+TEST_CASE("a backend that waits for its repository says so", "[status]") {
+    auto config = test::wikiConfig();
+    auto& pool = config.pools.at("wiki");
+    pool.backup.on = true;
+    pool.backup.repositories = {"main"};
+    Showing s(config);
+    auto& place = s.f.place();
+    place.health = {};
+    place.health.starting = true;
+    place.health.verdict = Verdict::down;
+    place.health_reason.clear();
+    REQUIRE(s.state() == "starting");
+    CHECK(s.pool().backends.at(0).reason == "waits until repository main has been read");
+    place.listed = true;
+    CHECK(s.pool().backends.at(0).reason.empty());
 }
