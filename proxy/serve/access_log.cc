@@ -101,14 +101,14 @@ void AccessLog::add(const LogDraft& draft, const LogLine& l) {
     char* at = buffer_.data() + size_;
     const auto* const form =
         json_
-            ? R"({{"time":"{}","client":"{}",{},"status":{},"bytes":{},{},"duration_ms":{:.3f},"pool":"{}","backend":"{}","upstream_ms":{:.3f},"retries":{},"held_ms":{:.0f},"why":"{}"}})"
+            ? R"({{"time":"{}","client":"{}",{},"status":{},"bytes":{},{},"duration_ms":{:.3f},"pool":"{}","backend":"{}","upstream_ms":{:.3f},"retries":{},"held_ms":{:.0f},"why":"{}","detail":"{}"}})"
               "\n"
             : "{1} - - [{0}] {2} {3} {4} {5} {6:.3f}ms {7}/{8} upstream={9:.3f}ms retries={10} "
-              "held={11:.0f}ms why={12}\n";
+              "held={11:.0f}ms why={12} detail=\"{13}\"\n";
     const auto written = fmt::format_to_n(
         at, kLineRoom, fmt::runtime(form), time, l.client, request, l.status, l.bytes, headers,
         toMs(l.duration), l.pool.empty() ? "-" : l.pool, l.backend.empty() ? "-" : l.backend,
-        toMs(l.upstream), l.retries, toMs(l.held), name(l.why));
+        toMs(l.upstream), l.retries, toMs(l.held), name(l.why), l.detail.empty() ? "-" : l.detail);
     size_ += std::min(written.size, kLineRoom);
 }
 

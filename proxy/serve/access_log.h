@@ -39,6 +39,7 @@ struct LogLine {
     int retries = 0;
     Duration held{};
     Cause why = Cause::none;
+    std::string_view detail{};  // what our own answer said; empty: the backend answered
 };
 
 // One line per request, the combined format with our fields after it, or JSON. Lines gather in a

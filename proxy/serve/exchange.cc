@@ -23,6 +23,7 @@ void Exchange::reset() {
     method_ = http::Method::get;
     version_ = http::Version::http11;
     cause_ = Cause::none;
+    detail_ = {};
     status_ = 0;
     interims_ = 0;
     keep_ = expecting_ = overflowed_ = streamed_ = send_broken_ = upstream_keeps_ = false;
@@ -107,6 +108,7 @@ void Exchange::respond(uint16_t status, Cause cause, std::string_view detail) {
     dropConnection();
     deadline_.clear();
     cause_ = cause;
+    detail_ = detail;
     status_ = status;
     answered_ = true;
     keep_ =
@@ -124,9 +126,10 @@ void Exchange::respond(uint16_t status, Cause cause, std::string_view detail) {
                                     .keep_alive = keep_,
                                     .head_only = method_ == http::Method::head,
                                     .date = worker_.date()});
+    const std::string_view text = out.text();
     std::string_view no_body;
-    if (session_->send(out.text(), no_body) == ClientSession::Sent::failed)
-        return cancel(Cause::client);
+    if (session_->send(text, no_body) == ClientSession::Sent::failed) return cancel(Cause::client);
+    sent_to_client_ += text.size() - std::min(text.size(), text.find("\r\n\r\n") + 4);
     pumpResponse();
 }
 
@@ -175,7 +178,8 @@ void Exchange::log() {
                             .upstream = upstream_time_,
                             .retries = std::max(0, attempts_ - 1),
                             .held = wait.total,
-                            .why = cause_});
+                            .why = cause_,
+                            .detail = detail_});
 }
 
 void Exchange::armDeadline(Duration d) {

@@ -89,6 +89,7 @@ class Exchange : public Link<InHold>, public Link<InResume> {
     // exchange.cc
     void reset();
     void readHead(const http::RequestHead& head);
+    // `detail` is a constant: the log says it when the exchange ends.
     void respond(uint16_t status, Cause cause, std::string_view detail);
     void finish();
     void log();
@@ -161,6 +162,7 @@ class Exchange : public Link<InHold>, public Link<InResume> {
     http::Method method_ = http::Method::get;
     http::Version version_ = http::Version::http11;
     Cause cause_ = Cause::none;
+    std::string_view detail_;  // of our own answer
     uint16_t status_ = 0;
     uint8_t interims_ = 0;
     bool keep_ = false;        // the client's connection afterwards

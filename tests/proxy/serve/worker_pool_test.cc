@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <fstream>
 
+#include "base/http/flaw.h"
 #include "tests/support/allocation_counter.h"
 #include "tests/support/proxy_under_test.h"
 #include "tests/support/temp_dir.h"
@@ -220,6 +221,25 @@ TEST_CASE("the access log tells each request's story and cannot be forged") {
     } else {
         CHECK(log.find(R"("GET /a HTTP/1.1" 200 2 "-" "x\" 200 \\\x9b")") != std::string::npos);
         CHECK(log.find("wiki/wiki-1 ") != std::string::npos);
-        CHECK(log.find("why=backend-refused\n") != std::string::npos);
+        CHECK(log.find("why=backend-refused detail=\"the backend refused the connection\"\n") !=
+              std::string::npos);
     }
+}
+
+TEST_CASE("the access log says what was wrong with a request, and how much was answered") {
+    const TempDir dir;
+    ProxyUnderTest proxy;
+    proxy.options.access_log_path = dir / "access.log";
+    proxy.run();
+    Peer client = proxy.connect();
+    client.say("GET / HTTP/1.1\r\n\r\n");
+    const std::string answer = client.hearAll();
+    const std::string body = answer.substr(answer.find("\r\n\r\n") + 4);
+    REQUIRE_FALSE(body.empty());
+    REQUIRE(eventually([&] { return !contentOf(dir / "access.log").empty(); }));
+    const std::string log = contentOf(dir / "access.log");
+    INFO(log);
+    CHECK(log.find("\"-\" 400 " + std::to_string(body.size()) + " ") != std::string::npos);
+    CHECK(log.find("why=client detail=\"" + std::string(http::textOf(http::Flaw::missing_host)) +
+                   "\"\n") != std::string::npos);
 }
