@@ -11,8 +11,8 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr Duration kRefreshEvery =
-    seconds(30);  // repositories may be written by others, and may go away
+constexpr Duration kRefreshEvery = seconds(30);  // they may be written by others, and may go away
+constexpr Duration kAskAgain = seconds(2);  // one that does not answer: servers may wait for it
 
 recovery::BackendKey keyOf(const std::string& name) {
     const auto slash = name.find('/');
@@ -69,7 +69,6 @@ void Backups::configure() {
     }
     repositories_ = std::move(kept);
     refresh();
-    refresh_.every(kRefreshEvery);
     runDue();
 }
 
@@ -229,6 +228,7 @@ recovery::Handle Backups::capture(Place& place, const conf::Server& server, uint
 }
 
 void Backups::refresh() {
+    refresh_.after(kRefreshEvery);
     for (auto& [name, repository] : repositories_) {
         if (listings_.contains(name)) continue;
         if (repository.opened)
@@ -285,6 +285,7 @@ void Backups::unreachable(const std::string& name, const Error& error) {
         events_.add("", "", "backup", "repository " + name + " does not answer: " + error.message,
                     {{"code", std::string(regrow::name(error.code))},
                      {"source", std::string(regrow::name(error.source))}});
+    refresh_.after(kAskAgain);
     state.reachable = false;
     state.error = error.message;
 }
@@ -303,6 +304,7 @@ void Backups::noteListing(const std::string& name, Instant began,
 
 void Backups::takeListed(Place& place, Instant began, const recovery::SnapshotListing& listing) {
     place.listed = true;
+    place.damaged_snapshots = listing.damaged;
     auto before = std::exchange(place.snapshots, {});
     for (const auto& snapshot : listing.snapshots)
         if (snapshot.name == place.name()) insert(place.snapshots, snapshot);

@@ -103,21 +103,22 @@ Result<> ControlPlane::begin(const std::shared_ptr<const conf::Config>& config) 
         config->audit_log.empty() ? config->state_dir + "/audit.log" : config->audit_log;
     REGROW_CHECK(events_.openAuditLog(audit, journal_->saved().event_seq));
     wire();
-    REGROW_CHECK(servers_.open(
-        config->state_dir, {.exited = [this](Place& place, const std::string& text,
-                                             WallTime) { health_.serverExited(place, text); },
-                            .data_gone =
-                                [this](Place& place, const std::string& why) {
-                                    driver_.died(place,
-                                                 {.kind = recovery::EvidenceKind::process_exit,
-                                                  .text = why,
-                                                  .proof = true,
-                                                  .server = registry_.assignment(place).server,
-                                                  .died_at = loop_.now(),
-                                                  .died_wall = Wall::now(),
-                                                  .data_gone = true});
-                                },
-                            .started = [this](Place& place) { health_.serverStarting(place); }}));
+    REGROW_CHECK(
+        servers_.open(config->state_dir,
+                      {.exited = [this](Place& place, const std::string& text,
+                                        WallTime) { health_.serverExited(place, text); },
+                       .data_gone =
+                           [this](Place& place, const std::string& why) {
+                               driver_.died(place, {.kind = recovery::EvidenceKind::process_exit,
+                                                    .text = why,
+                                                    .proof = true,
+                                                    .server = registry_.assignment(place).server,
+                                                    .died_at = loop_.now(),
+                                                    .died_wall = Wall::now(),
+                                                    .data_gone = true});
+                           },
+                       .started = [this](Place& place) { health_.serverStarting(place); },
+                       .reassigned = [this](Place& place) { health_.serverFillsPlace(place); }}));
     REGROW_CHECK(openListeners(*config));
     registry_.take(config);
     driver_.load();
@@ -150,15 +151,18 @@ void ControlPlane::wire() {
         doubt(place);
         if (place.data_in_doubt && health_.provenUp(place)) cameUp(place);
     });
-    health_.setHooks(
-        {.died = [this](Place& place,
-                        recovery::BackendDied death) { driver_.died(place, std::move(death)); },
-         .confirmed =
-             [this](Place& place, const std::string& text) {
-                 if (place.recovery) driver_.handle(place.key, recovery::Confirmed{text});
-             },
-         .up = [this](Place& place) { cameUp(place); },
-         .down = [this](Place& place) { wentDown(place); }});
+    health_.setHooks({.died =
+                          [this](Place& place, recovery::BackendDied death) {
+                              if (!servers_.nothingToRecover(place))
+                                  driver_.died(place, std::move(death));
+                          },
+                      .confirmed =
+                          [this](Place& place, const std::string& text) {
+                              if (place.recovery)
+                                  driver_.handle(place.key, recovery::Confirmed{text});
+                          },
+                      .up = [this](Place& place) { cameUp(place); },
+                      .down = [this](Place& place) { wentDown(place); }});
 }
 
 // The server that fills the place serves: its data may be marked and captured, a recovery that only

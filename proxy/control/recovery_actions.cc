@@ -32,6 +32,12 @@ recovery::RestoreFailed restoreFailure(const Error& error) {
     return {kind, error.message};
 }
 
+// Why data is not trusted.
+std::string whyNot(const Result<recovery::UntouchedResult>& looked) {
+    if (!looked) return looked.error().message;
+    return looked->reasons.empty() ? "its data is not as it was" : looked->reasons.front();
+}
+
 }  // namespace
 
 void RecoveryActions::answer(const Ask& ask, recovery::EventBody body) {
@@ -86,6 +92,18 @@ void RecoveryActions::execute(Place& place, const Command& command) {
     }
 }
 
+// The marker must be that of the place's lineage, at the epoch the server served with.
+recovery::UntouchedRequest RecoveryActions::questionOf(const Place& place,
+                                                       const conf::Server& server,
+                                                       uint64_t epoch) const {
+    return {.repository = p_.backups.refOf(p_.registry.poolOf(place)),
+            .name = place.name(),
+            .data = server.data,
+            .exited_at = place.exited_at.value_or(Wall::now()),
+            .lineage = p_.registry.assignment(place).lineage,
+            .epoch = epoch};
+}
+
 // First the whole tree is gone, then the data is as it was, then it starts again.
 void RecoveryActions::restartInPlace(Place& place, const Command& command) {
     const Ask ask{place.key, command.step};
@@ -108,17 +126,15 @@ void RecoveryActions::restartInPlace(Place& place, const Command& command) {
             const auto& pool = p_.registry.poolOf(*found);
             const auto* const again = pool.server(name);
             if (!pool.conf.backup.on || !again) return startAgain(ask, name);
-            keep(ask, p_.steps.untouched(
-                          {p_.backups.refOf(pool), found->name(), again->data,
-                           found->exited_at.value_or(Wall::now())},
-                          [this, ask, failed, name](Result<recovery::UntouchedResult> result) {
-                              if (result && result->untouched) return startAgain(ask, name);
-                              const std::string why = !result ? result.error().message
-                                                      : result->reasons.empty()
-                                                          ? "its data is not as it was"
-                                                          : result->reasons.front();
-                              failed(recovery::RestartInPlaceResult::Outcome::touched, why);
-                          }));
+            const auto assignment = p_.registry.assignment(*found);
+            keep(ask,
+                 p_.steps.untouched(
+                     questionOf(*found, *again, assignment.epoch),
+                     [this, ask, failed, name](const Result<recovery::UntouchedResult>& result) {
+                         using Outcome = recovery::RestartInPlaceResult::Outcome;
+                         if (result && result->untouched) return startAgain(ask, name);
+                         failed(result ? Outcome::touched : Outcome::failed, whyNot(result));
+                     }));
         });
 }
 
@@ -208,15 +224,12 @@ void RecoveryActions::rescue(Place& place, const Command& command) {
         return answer(ask, recovery::RescueFailed{"there is no repository to rescue into"});
     if (p_.servers.supervisor().running(place.key.pool + "/" + old->name))
         return answer(ask, recovery::RescueFailed{"a process of " + old->name + " still runs"});
-    keep(ask, p_.steps.untouched({p_.backups.refOf(pool), place.name(), old->data,
-                                  place.exited_at.value_or(Wall::now())},
+    const uint64_t epoch = place.recovery ? place.recovery->old_epoch : 0;
+    keep(ask, p_.steps.untouched(questionOf(place, *old, epoch),
                                  [this, ask, command](Result<recovery::UntouchedResult> result) {
                                      if (result && result->untouched)
                                          return captureRescue(ask, command);
-                                     const std::string why = !result ? result.error().message
-                                                             : result->reasons.empty()
-                                                                 ? "its data is not as it was"
-                                                                 : result->reasons.front();
+                                     const std::string why = whyNot(result);
                                      answer(ask, recovery::RescueFailed{why, away(result)});
                                  }));
 }

@@ -48,6 +48,8 @@ class RecoveryActions {
     Place* placeOf(const Ask& ask) { return p_.registry.place(ask.key); }
 
     void restartInPlace(Place& place, const recovery::Command& command);
+    recovery::UntouchedRequest questionOf(const Place& place, const conf::Server& server,
+                                          uint64_t epoch) const;
     void startAgain(const Ask& ask, const std::string& server);
     void listSnapshots(Place& place, const recovery::Command& command);
     void persistEpoch(Place& place, const recovery::Command& command);

@@ -145,8 +145,8 @@ void RecoveryDriver::handleOne(const Waiting& event) {
     if (!place) return;
     const auto before = stateFor(*place, event.body);
     if (!before) return;
-    const auto result =
-        recovery::step(*before, {event.body, event.step}, contextOf(*place), loop_.now());
+    const recovery::Event checked_event{checked(*place, event.body), event.step};
+    const auto result = recovery::step(*before, checked_event, contextOf(*place), loop_.now());
     if (result.must_journal && !makeDurable(*place, *before, result)) {
         timers_[event.key] =
             Timer(loop_, [this, key = event.key] { handle(key, recovery::Tick{}); });
@@ -158,6 +158,18 @@ void RecoveryDriver::handleOne(const Waiting& event) {
     if (begun) return;  // nothing came of it
     place->recovery = result.state;
     afterStep(*place, *before, result);
+}
+
+// Two recoveries may find the same spare free; the journal knows which one was first.
+recovery::EventBody RecoveryDriver::checked(const Place& place,
+                                            const recovery::EventBody& body) const {
+    const auto* const claimed = std::get_if<recovery::SpareClaimed>(&body);
+    if (!claimed || !place.recovery) return body;
+    const auto may =
+        recovery::change(registry_.serverRecord(registry_.poolOf(place), claimed->server),
+                         recovery::ServerChange::claim, place.recovery->id, "");
+    if (may) return body;
+    return recovery::NoSpare{"spare " + claimed->server + ": " + may.error().message};
 }
 
 bool RecoveryDriver::makeDurable(Place& place, const recovery::RecoveryState& before,

@@ -54,6 +54,7 @@ class RecoveryDriver {
     };
     void drain();
     void handleOne(const Waiting& event);
+    recovery::EventBody checked(const Place& place, const recovery::EventBody& body) const;
     std::optional<recovery::RecoveryState> stateFor(Place& place, const recovery::EventBody& body);
     bool makeDurable(Place& place, const recovery::RecoveryState& before,
                      const recovery::StepResult& result);

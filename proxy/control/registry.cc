@@ -142,7 +142,11 @@ Place* Registry::filledBy(const std::string& pool_name, const std::string& serve
 recovery::Assignment Registry::assignment(const Place& place) const {
     const auto& saved = journal_.saved().assignments;
     const auto it = saved.find(place.key);
-    if (it == saved.end()) return {place.conf.server.name, 0, "", configHash(place.conf.server)};
+    if (it == saved.end())
+        return {.server = place.conf.server.name,
+                .epoch = 1,
+                .lineage = "",
+                .config_hash = configHash(place.conf.server)};
     return it->second;
 }
 

@@ -40,11 +40,13 @@ struct Place {
     double release_per_second = 0;  // held requests, while a recovery warms it; 0 = at once
 
     std::vector<recovery::SnapshotInfo> snapshots;  // oldest first, as last listed
+    size_t damaged_snapshots = 0;                   // of its repository: headers nobody can read
     std::optional<WallTime> last_captured;          // newest instant whose content is proven safe
     std::optional<WallTime> exited_at;              // of its server's last exit
     bool marked = false;                            // its data carries the lineage marker
-    bool listed = false;      // `snapshots` was read from the repository at least once
-    bool brought_up = false;  // its server was looked at, and started if that was right
+    bool listed = false;                // `snapshots` was read from the repository at least once
+    bool waits_for_repository = false;  // not started yet, for nobody can judge its data
+    bool brought_up = false;            // its server was looked at, and started if that was right
     // A server that others run was away and its marker was not seen since: it may have come back
     // on an empty disk. No traffic until it was.
     bool data_in_doubt = false;
@@ -87,8 +89,9 @@ class Registry {
     // must be ended.
     std::vector<std::unique_ptr<Place>> take(std::shared_ptr<const conf::Config> config);
 
-    // A saved assignment holds until that server's own definition was edited: then the file says
-    // anew who fills the place.
+    // A saved assignment holds. An edit of that server's definition is taken over; when the file
+    // has no such server any more, the place falls to the first one named there, whose data is
+    // looked at before it is started.
     void reassignEdited();
 
     const conf::Config& config() const { return *config_; }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "proxy/control/lineage_search.h"
 
 namespace regrow::control {
 namespace {
@@ -66,7 +67,8 @@ void ServerProcesses::bringUp(Place& place) {
         return;
     }
     if (place.recovery || place.brought_up || checks_.contains(place.key)) return;
-    if (!mayJudge(place)) return;  // asked again when the repository has answered
+    place.waits_for_repository = !mayJudge(place);
+    if (place.waits_for_repository) return;  // asked again when it has answered
     place.brought_up = true;
     if (!everKnown(place) || !registry_.poolOf(place).conf.backup.on)
         return startFresh(place, *server);
@@ -80,47 +82,108 @@ bool ServerProcesses::mayJudge(const Place& place) const {
 }
 
 bool ServerProcesses::everKnown(const Place& place) const {
-    return registry_.flags(place).ever_up || !place.snapshots.empty();
+    return registry_.flags(place).ever_up || !place.snapshots.empty() ||
+           place.damaged_snapshots > 0;
 }
 
-// Known, but not to us: state_dir was lost. The marker says which lineage and epoch the data is of.
-void ServerProcesses::learnLineage(Place& place, const conf::Server& server) {
-    checks_[place.key] = steps_.inspect(
-        {server.data, place.name()}, [this, key = place.key](Result<recovery::InspectResult> seen) {
-            const auto handle = std::move(checks_[key]);
-            checks_.erase(key);
-            Place* const found = registry_.place(key);
-            const auto* const filling = found ? registry_.filling(*found) : nullptr;
-            if (!filling || found->recovery) return;
-            if (!seen || seen->backend != found->name())
-                return notTrusted(
-                    *found, filling->name,
-                    seen ? "it carries no marker of this backend" : seen.error().message);
-            if (assignLineage(*found, seen->lineage, seen->epoch))
-                startIfUntouched(*found, *filling);
-        });
+// Known, but not to us: state_dir was lost. The markers say which server has the newest data, and
+// of which lineage and epoch it is.
+void ServerProcesses::learnLineage(Place& place) {
+    std::vector<conf::Server> servers;
+    for (const auto& [name, server] : registry_.poolOf(place).servers) servers.push_back(server);
+    auto search =
+        findLineage(steps_, std::move(servers), place.name(),
+                    [this, key = place.key](const std::optional<LineageFound>& newest) {
+                        const auto handle = std::move(checks_[key]);
+                        checks_.erase(key);
+                        if (Place* const found = registry_.place(key); found && !found->recovery)
+                            learned(*found, newest);
+                    });
+    if (!search) return learned(place, std::nullopt);
+    checks_[place.key] = std::move(search);
+}
+
+void ServerProcesses::learned(Place& place, const std::optional<LineageFound>& newest) {
+    const auto assigned = registry_.assignment(place).server;
+    if (!newest) return notTrusted(place, assigned, "no server of the pool carries a marker of it");
+    uint64_t known = 0;
+    for (const auto& snapshot : place.snapshots) known = std::max(known, snapshot.epoch);
+    if (newest->epoch < known)
+        return notTrusted(place, newest->server,
+                          "it is of epoch " + std::to_string(newest->epoch) +
+                              ", and the repository knows a later one, " + std::to_string(known) +
+                              ": another server had replaced it");
+    if (newest->server != assigned)
+        events_.add(place.key.pool, place.key.backend, "service",
+                    newest->server + " fills the place, not " + assigned +
+                        ": its data is of the highest epoch, " + std::to_string(newest->epoch));
+    if (assign(place, *newest)) bringUpAgain(place);
+}
+
+bool ServerProcesses::assign(Place& place, const LineageFound& newest) {
+    auto assignment = registry_.assignment(place);
+    const auto* const server = registry_.poolOf(place).server(newest.server);
+    if (!server) return false;
+    assignment.server = newest.server;
+    assignment.config_hash = configHash(*server);
+    assignment.lineage = newest.lineage;
+    assignment.epoch = std::max(assignment.epoch, newest.epoch);
+    const auto written = registry_.journal().assign(place.key, assignment);
+    if (!written) log::error("service " + place.name(), "{}", written.error().message);
+    return written.has_value();
+}
+
+// With what was learned: the place may be filled by another server than the file says.
+void ServerProcesses::bringUpAgain(Place& place) {
+    place.brought_up = false;
+    hooks_.reassigned(place);
+    bringUp(place);
 }
 
 void ServerProcesses::startIfUntouched(Place& place, const conf::Server& server) {
-    if (registry_.assignment(place).lineage.empty()) return learnLineage(place, server);
-    const auto& repository =
-        registry_.config().repositories.at(*registry_.repositoryOf(registry_.poolOf(place)));
+    const auto assignment = registry_.assignment(place);
+    if (assignment.lineage.empty()) return learnLineage(place);
+    const auto repository = *registry_.repositoryOf(registry_.poolOf(place));
+    const auto& conf = registry_.config().repositories.at(repository);
     checks_[place.key] = steps_.untouched(
-        {{repository.path, repository.key_file}, place.name(), server.data, Wall::now()},
-        [this, key = place.key](Result<recovery::UntouchedResult> result) {
+        {.repository = {conf.path, conf.key_file},
+         .name = place.name(),
+         .data = server.data,
+         .exited_at = Wall::now(),
+         .lineage = assignment.lineage,
+         .epoch = assignment.epoch},
+        [this, repository, key = place.key](const Result<recovery::UntouchedResult>& result) {
             const auto handle = std::move(checks_[key]);
             checks_.erase(key);
             Place* const found = registry_.place(key);
-            const auto* const filling = found ? registry_.filling(*found) : nullptr;
-            if (!filling || found->recovery) return;
-            if (!result || !result->untouched)
-                return notTrusted(*found, filling->name,
-                                  !result                   ? result.error().message
-                                  : result->reasons.empty() ? "not as it was"
-                                                            : result->reasons.front());
-            found->marked = true;
-            startOf(*found, *filling);
+            if (found && !found->recovery) looked(*found, repository, result);
         });
+}
+
+void ServerProcesses::looked(Place& place, const std::string& repository,
+                             const Result<recovery::UntouchedResult>& result) {
+    const auto* const filling = registry_.filling(place);
+    if (!filling) return;
+    if (!result && result.error().source == Source::repository)
+        return waitFor(place, repository, result.error());
+    if (!result || !result->untouched)
+        return notTrusted(place, filling->name,
+                          !result                   ? result.error().message
+                          : result->reasons.empty() ? "not as it was"
+                                                    : result->reasons.front());
+    place.marked = true;
+    startOf(place, *filling);
+}
+
+// Nothing speaks against the disk, only nobody can compare it yet. Asked again when the repository
+// answers.
+void ServerProcesses::waitFor(Place& place, const std::string& repository, const Error& error) {
+    const std::string why = "waits for repository " + repository + ": " + error.message;
+    if (place.health_reason != why)
+        events_.add(place.key.pool, place.key.backend, "service", "not started yet, it " + why);
+    place.health_reason = why;
+    place.brought_up = false;
+    place.waits_for_repository = true;
 }
 
 void ServerProcesses::notTrusted(Place& place, const std::string& server, const std::string& why) {
@@ -155,7 +218,7 @@ void ServerProcesses::startOf(Place& place, const conf::Server& server) {
                           "starting " + name + " failed: " + started.error().message);
               hooks_.exited(*found, "could not be started: " + started.error().message,
                             Wall::now());
-              if (!registry_.poolOf(*found).recovers()) restartStateless(*found);
+              if (nothingToRecover(*found)) restartStateless(*found);
           });
 }
 
@@ -191,7 +254,13 @@ void ServerProcesses::onExit(const std::string& server_key, const std::optional<
         place->exited_at = Wall::now();
     if (replaced) return;  // the fence did its work
     hooks_.exited(*place, text, Wall::now());
-    if (!registry_.poolOf(*place).recovers()) restartStateless(*place);
+    if (nothingToRecover(*place)) restartStateless(*place);
+}
+
+bool ServerProcesses::nothingToRecover(const Place& place) const {
+    const auto& pool = registry_.poolOf(place);
+    return !pool.recovers() || place.waits_for_repository ||
+           (pool.conf.backup.on && !everKnown(place) && mayJudge(place));
 }
 
 // Nothing is lost by trying again: as a service manager would, with a pause that doubles.
@@ -255,8 +324,11 @@ void ServerProcesses::writeMarker(Place& place, std::function<void()> marked) {
     const auto* const server = registry_.filling(place);
     if (!server) return;
     const auto assignment = registry_.assignment(place);
+    const auto& conf =
+        registry_.config().repositories.at(*registry_.repositoryOf(registry_.poolOf(place)));
+    const recovery::RepositoryRef repository{conf.path, conf.key_file};
     checks_[place.key] =
-        steps_.fresh({server->data, place.name(), assignment.lineage, assignment.epoch},
+        steps_.fresh({server->data, place.name(), assignment.lineage, assignment.epoch, repository},
                      [this, key = place.key, marked = std::move(marked)](Result<> done) {
                          const auto handle = std::move(checks_[key]);
                          checks_.erase(key);

@@ -7,6 +7,7 @@
 
 #include "base/event_loop.h"
 #include "proxy/control/event_log.h"
+#include "proxy/control/lineage_search.h"
 #include "proxy/control/registry.h"
 #include "proxy/recovery/steps.h"
 #include "proxy/recovery/supervisor.h"
@@ -23,12 +24,17 @@ class ServerProcesses {
         std::function<void(Place&, const std::string& why)>
             data_gone;  // it may not serve: data is not as it was
         std::function<void(Place&)> started;
+        std::function<void(Place&)> reassigned;  // another server fills it than the file says
     };
 
     ServerProcesses(EventLoop& loop, Registry& registry, EventLog& events,
                     recovery::LocalSteps& steps);
     // Reads or creates state_dir/instance. Once, before anything else.
     Result<> open(const std::string& state_dir, Hooks hooks);
+
+    // It never came up and no snapshot of it is known: a death is no loss, only a start that
+    // failed.
+    bool nothingToRecover(const Place& place) const;
 
     // Adopts what runs, starts what should run and may. After a configuration was taken, and again
     // whenever a repository has answered; harmless to repeat.
@@ -45,8 +51,14 @@ class ServerProcesses {
 
   private:
     void bringUp(Place& place);
-    void learnLineage(Place& place, const conf::Server& server);
+    void learnLineage(Place& place);
+    void learned(Place& place, const std::optional<LineageFound>& newest);
+    bool assign(Place& place, const LineageFound& newest);
+    void bringUpAgain(Place& place);
     void startIfUntouched(Place& place, const conf::Server& server);
+    void looked(Place& place, const std::string& repository,
+                const Result<recovery::UntouchedResult>& result);
+    void waitFor(Place& place, const std::string& repository, const Error& error);
     void notTrusted(Place& place, const std::string& server, const std::string& why);
     void startFresh(Place& place, const conf::Server& server);
     void startOf(Place& place, const conf::Server& server);

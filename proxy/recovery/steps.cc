@@ -102,6 +102,7 @@ Result<SnapshotListing> listingOf(const Value& line, std::string_view what) {
         REGROW_TRY(auto snapshot, snapshotOf(item, what));
         listing.snapshots.push_back(std::move(snapshot));
     }
+    if (const Value* damaged = json::getArray(line, "damaged")) listing.damaged = damaged->Size();
     if (const Value* repository = json::getObject(line, "repository")) {
         listing.space.bytes = json::getUint(*repository, "bytes").value_or(0);
         listing.space.free_bytes = json::getUint(*repository, "free_bytes").value_or(0);

@@ -60,6 +60,7 @@ struct CaptureResult {
 
 struct SnapshotListing {
     std::vector<SnapshotInfo> snapshots;  // oldest first
+    size_t damaged = 0;                   // snapshots of whatever name that cannot be read
     RepositorySpace space;
 };
 

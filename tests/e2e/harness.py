@@ -465,6 +465,10 @@ class World:
             raise AssertionError(f"the recovery ended as {past['result']}, not {result}: {past}")
         return past
 
+    def wait_first_recovery(self):
+        """The first one of the pool that ended; others may be under way."""
+        return wait_for(self.recoveries, "a recovery to end")[0]
+
     def snapshots(self, name="wiki/wiki-1"):
         return self.get(f"/api/snapshots?name={name}").json()["snapshots"]
 
