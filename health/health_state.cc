@@ -161,7 +161,8 @@ void Step::take(const ProcessStarted&) {
 }
 
 void Step::go(Verdict to, EvidenceKind kind, std::string reason, std::string evidence) {
-    if (state().verdict == Verdict::up) leaveUp();
+    // What requests bring on themselves is no flapping: checks speak of the server.
+    if (state().verdict == Verdict::up && kind != EvidenceKind::traffic_bad_answer) leaveUp();
     result_.transition = Transition{state().verdict, to, reason, std::move(evidence), kind};
     state().verdict = to;
     state().since = now_;

@@ -1,5 +1,7 @@
 #include "base/http/meaning.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
 
 #include "base/http/chars.h"
@@ -26,8 +28,62 @@ struct Framing {
 
 // What Connection may name away: hop-by-hop fields (dropped anyway) and those we know nothing of.
 // Never a field that frames, routes or authorises the message, nor those a trusted proxy speaks
-// through (traefik CVE-2021-32813).
+// through (traefik CVE-2021-32813), nor one that is registered as end-to-end: without If-Match a
+// conditional PUT would be none.
+bool isEndToEnd(std::string_view name) {
+    using namespace std::string_view_literals;
+    constexpr std::array kFamilies = {
+        "accept"sv, "access-control-"sv, "content-"sv, "cross-origin-"sv, "if-"sv,
+        "sec-"sv,   "x-frame-"sv};
+    constexpr std::array kNames = {"age"sv,
+                                   "allow"sv,
+                                   "alt-svc"sv,
+                                   "authentication-info"sv,
+                                   "cache-control"sv,
+                                   "cookie"sv,
+                                   "date"sv,
+                                   "digest"sv,
+                                   "dpop"sv,
+                                   "etag"sv,
+                                   "expires"sv,
+                                   "from"sv,
+                                   "last-modified"sv,
+                                   "link"sv,
+                                   "location"sv,
+                                   "max-forwards"sv,
+                                   "origin"sv,
+                                   "permissions-policy"sv,
+                                   "pragma"sv,
+                                   "priority"sv,
+                                   "range"sv,
+                                   "referer"sv,
+                                   "referrer-policy"sv,
+                                   "refresh"sv,
+                                   "retry-after"sv,
+                                   "server"sv,
+                                   "set-cookie"sv,
+                                   "signature"sv,
+                                   "signature-input"sv,
+                                   "strict-transport-security"sv,
+                                   "traceparent"sv,
+                                   "tracestate"sv,
+                                   "user-agent"sv,
+                                   "vary"sv,
+                                   "warning"sv,
+                                   "www-authenticate"sv,
+                                   "idempotency-key"sv,
+                                   "x-content-type-options"sv};
+    return std::ranges::any_of(kFamilies,
+                               [&](std::string_view family) {
+                                   return name.size() >= family.size() &&
+                                          equalsIgnoringCase(name.substr(0, family.size()), family);
+                               }) ||
+           std::ranges::any_of(kNames,
+                               [&](std::string_view one) { return equalsIgnoringCase(name, one); });
+}
+
 void dropNamed(FieldList& fields, std::string_view token) {
+    if (isEndToEnd(token)) return;
     for (Field& f : fields)
         if (f.id == FieldId::other && equalsIgnoringCase(f.name(), token)) f.drop = true;
 }

@@ -79,6 +79,8 @@ struct BackendStats {
         return total;
     }
     std::vector<BackendShard> shards;
+    // Failures seen by any worker: after one, the next success is news to each of them.
+    std::atomic<uint32_t> failures = 0;
 };
 
 struct alignas(64) PoolShard {

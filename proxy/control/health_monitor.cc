@@ -30,6 +30,13 @@ std::optional<health::HealthEvent> eventOf(const serve::Observation& seen) {
     return std::nullopt;
 }
 
+// Whether requests have somewhere else to go.
+bool othersAccept(const Registry& registry, const Place& place) {
+    return std::ranges::any_of(registry.poolOf(place).places, [&](const auto& other) {
+        return other.get() != &place && accepting(registry, *other);
+    });
+}
+
 // Slow and wrong answers move traffic; only silence speaks of death.
 std::optional<recovery::EvidenceKind> deathKind(EvidenceKind kind) {
     switch (kind) {
@@ -122,7 +129,10 @@ void HealthMonitor::observe(const std::vector<serve::Observation>& observations)
         Place* const place = registry_.placeBySlot(seen.backend_slot);
         if (!place || place->fenced || registry_.assignment(*place).epoch != seen.epoch)
             continue;  // of a server that was replaced
-        const auto event = eventOf(seen);
+        auto event = eventOf(seen);
+        if (const auto* failed = event ? std::get_if<health::TrafficFailed>(&*event) : nullptr;
+            failed && !failed->no_answer && !othersAccept(registry_, *place))
+            event = health::TrafficAnswered{};  // a bad answer is better than none
         // What came before the failure says nothing about what follows it.
         if (const auto it = watches_.find(place->key); it != watches_.end())
             heardMore(*place, it->second);

@@ -64,12 +64,11 @@ http::Body downstreamBody(const http::ResponseHead& head, http::Method method,
 void writeResponseHead(HeadWriter& out, const http::ResponseHead& head, const ResponseForward& how);
 
 // Chunk framing for bodies forwarded chunked: writes "SIZE\r\n"; the payload and "\r\n" follow.
-// kLastChunk ends a body without trailers.
+// kLastChunk ends a body; trailers are checked and not passed on, so neither side is told that they
+// are welcome (TE, Trailer).
 inline constexpr std::string_view kLastChunk = "0\r\n\r\n";
 inline constexpr std::string_view kChunkEnd = "\r\n";
 inline constexpr size_t kChunkHeadBytes = 18;
 void writeChunkHead(HeadWriter& out, uint64_t payload_bytes);
-// "0\r\n", the trailers that may travel on (BodyStep::trailers), "\r\n".
-void writeLastChunk(HeadWriter& out, std::string_view trailers);
 
 }  // namespace regrow::proxy

@@ -10,7 +10,7 @@ using http::RequestHead;
 enum class Fate { pass, ours, drop };
 
 // What becomes of a field the parser has not marked. `ours`: we write it ourselves.
-Fate fateOf(const Field& f, const RequestHead& head, bool trusted) {
+Fate fateOf(const Field& f, bool trusted) {
     switch (f.id) {
         case FieldId::host:
         case FieldId::content_length:
@@ -21,8 +21,7 @@ Fate fateOf(const Field& f, const RequestHead& head, bool trusted) {
         case FieldId::x_forwarded_host:
         case FieldId::x_forwarded_other:
         case FieldId::x_real_ip: return trusted ? Fate::pass : Fate::drop;
-        case FieldId::trailer:
-            return head.body.kind == http::BodyKind::chunked ? Fate::pass : Fate::drop;
+        case FieldId::trailer:  // they are checked and not passed on
         case FieldId::proxy: return Fate::drop;
         default: return Fate::pass;
     }
@@ -89,13 +88,9 @@ void addVia(HeadWriter& out, http::Version received, std::string_view name) {
 }
 
 void addConnection(HeadWriter& out, const RequestHead& head) {
-    if (head.te_trailers) out.add("TE: trailers\r\n");
-    if (!head.upgrade.empty()) out.addField("Upgrade", head.upgrade);
-    if (!head.upgrade.empty()) {
-        out.add(head.te_trailers ? "Connection: TE, Upgrade\r\n" : "Connection: Upgrade\r\n");
-    } else if (head.te_trailers) {
-        out.add("Connection: TE\r\n");
-    }
+    if (head.upgrade.empty()) return;
+    out.addField("Upgrade", head.upgrade);
+    out.add("Connection: Upgrade\r\n");
 }
 
 }  // namespace
@@ -105,8 +100,7 @@ void writeRequestHead(HeadWriter& out, const RequestHead& head, const ClientIden
     addRequestLine(out, head);
     addHost(out, head, how.fallback_host);
     for (const Field& f : head.fields)
-        if (!f.drop && fateOf(f, head, client.trusted()) == Fate::pass)
-            out.addField(f.name(), f.value());
+        if (!f.drop && fateOf(f, client.trusted()) == Fate::pass) out.addField(f.name(), f.value());
     addFraming(out, head);
     if (how.pass_expect && head.expect_continue) out.add("Expect: 100-continue\r\n");
     addForwardedFor(out, head, client);

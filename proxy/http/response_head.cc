@@ -16,9 +16,8 @@ void addStatusLine(HeadWriter& out, const ResponseHead& head) {
     out.add(head.reason), out.add("\r\n");
 }
 
-bool passes(const Field& f, const Body& body) {
-    if (f.drop || f.id == FieldId::content_length) return false;
-    return f.id != FieldId::trailer || body.kind == BodyKind::chunked;
+bool passes(const Field& f) {
+    return !f.drop && f.id != FieldId::content_length && f.id != FieldId::trailer;
 }
 
 // HEAD and 304 may say how long the body would have been; 1xx and 204 must not.
@@ -67,7 +66,7 @@ void writeResponseHead(HeadWriter& out, const ResponseHead& head, const Response
     const Body body = downstreamBody(head, how.method, how.client);
     addStatusLine(out, head);
     for (const Field& f : head.fields)
-        if (passes(f, body)) out.addField(f.name(), f.value());
+        if (passes(f)) out.addField(f.name(), f.value());
     addFraming(out, head, body);
     addDate(out, head, how.date);
     out.add(head.version == http::Version::http11 ? "Via: 1.1 " : "Via: 1.0 ");
@@ -78,23 +77,6 @@ void writeResponseHead(HeadWriter& out, const ResponseHead& head, const Response
 
 void writeChunkHead(HeadWriter& out, uint64_t payload_bytes) {
     out.addHex(payload_bytes), out.add("\r\n");
-}
-
-// A trailer we know by name frames, routes or authorises, and comes too late for that (RFC
-// 9110 6.5.1).
-void writeLastChunk(HeadWriter& out, std::string_view trailers) {
-    out.add("0\r\n");
-    while (!trailers.empty()) {
-        const size_t end = trailers.find("\r\n");
-        http::FieldList line;
-        const bool read =
-            http::readFieldLine(trailers.substr(0, end), line, {}) == http::Flaw::none;
-        if (read && line[0].id == FieldId::other && !line[0].drop)
-            out.addField(line[0].name(), line[0].value());
-        if (end == std::string_view::npos) break;
-        trailers.remove_prefix(end + 2);
-    }
-    out.add("\r\n");
 }
 
 }  // namespace regrow::proxy

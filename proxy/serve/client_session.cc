@@ -208,12 +208,12 @@ void ClientSession::armSilence() {
     worker_.deadlines.set(deadline_, worker_.now() + timeouts().body);
 }
 
-void ClientSession::exchangeEnded(bool keep) {
+void ClientSession::exchangeEnded(bool keep, bool whole) {
     exchange_ = nullptr;
     deadline_.clear();
     if (state_ != State::busy) return;
     state_ = State::reading;
-    if (!keep) return drained() ? close() : linger();
+    if (!keep) return whole && drained() ? close() : linger();
     run();
 }
 

@@ -38,7 +38,9 @@ class ClientSession : public Endpoint, public Link<InWorker> {
     Sent flush();                           // of what was kept
     bool flushed() const { return out_.empty(); }
     // The exchange is over; the session goes on to the next request, or ends when `keep` is false.
-    void exchangeEnded(bool keep);
+    // `whole`: the request was received to its end. What a client is still sending must not meet a
+    // closed socket, whose reset could overtake the answer.
+    void exchangeEnded(bool keep, bool whole);
     void abort();  // reset: the client must not take what it got for a whole response
     void armSilence();
     void clearSilence() { deadline_.clear(); }

@@ -152,7 +152,7 @@ void Exchange::finish() {
     log();
     view_ = ViewRef();
     worker_.retire(*this);
-    session_->exchangeEnded(keep_);
+    session_->exchangeEnded(keep_, body_.received());
 }
 
 void Exchange::cancel(Cause cause) {
@@ -209,13 +209,13 @@ void Exchange::onClientReadable(short what) {
     if (state_ == State::tunnelling) return pumpTunnel();
     if (answered_ && !connection_)
         return;  // our own answer: the rest of the body is discarded later
+    // A half-closed client still wants its answer. One that closes while it is held has gone home,
+    // as far as anyone can tell: its place is better used by somebody else.
+    if ((what & EV_CLOSED) && state_ == State::waiting) return cancel(Cause::client);
     if (!body_.received()) return pumpRequest();
     // The request is all here: this is the next one, or the client leaving.
     const net::IoResult peeked = session_->transport.peek();
-    if (peeked.kind == net::IoResult::Kind::failed) return cancel(Cause::client);
-    // A half-closed client still wants its answer. One that closes while it is held has gone home,
-    // as far as anyone can tell: its place is better used by somebody else.
-    if ((what & EV_CLOSED) && state_ == State::waiting) cancel(Cause::client);
+    if (peeked.kind == net::IoResult::Kind::failed) cancel(Cause::client);
 }
 
 void Exchange::onClientWritable() {

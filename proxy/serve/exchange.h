@@ -119,6 +119,7 @@ class Exchange : public Link<InHold>, public Link<InResume> {
     bool receiveBody();
     void requestTaken(size_t bytes);
     void requestSent();
+    bool awaitsReader() const;
     bool connected() const { return state_ >= State::awaiting && connection_ && !send_broken_; }
     bool replayable() const { return !streamed_; }
 

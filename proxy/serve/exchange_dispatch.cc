@@ -98,13 +98,14 @@ void Exchange::onConnectFailed(int error) {
 
 void Exchange::observe(Observation::Kind kind, std::string_view detail) {
     Place& place = *worker_.upstreams.place(last_slot_);
-    place.failing = true;
+    place.stats->failures.fetch_add(1, std::memory_order_relaxed);
     worker_.observer.see(place.slot, connection_ ? connection_->epoch : place.epoch, kind, detail);
 }
 
 void Exchange::observeSuccess() {
     Place& place = *connection_->place;
-    if (!std::exchange(place.failing, false)) return;
+    const uint32_t failures = place.stats->failures.load(std::memory_order_relaxed);
+    if (std::exchange(place.failures_told, failures) == failures) return;
     worker_.observer.see(place.slot, connection_->epoch, Observation::Kind::success, "");
 }
 

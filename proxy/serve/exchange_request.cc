@@ -80,12 +80,12 @@ bool Exchange::receiveBody() {
     switch (session_->fill(worker_.buffers)) {
         case Endpoint::Filled::bytes:
             expecting_ = false;
-            session_->clearSilence();
+            if (!awaitsReader()) session_->clearSilence();
             break;
         case Endpoint::Filled::dry:
             if (session_->in.empty()) session_->in.release(worker_.buffers);
             if (expecting_) return false;  // it is the backend's turn to speak
-            session_->armSilence();
+            if (!awaitsReader()) session_->armSilence();
             if (state_ == State::awaiting) deadline_.clear();
             return false;
         case Endpoint::Filled::full:
@@ -100,8 +100,14 @@ bool Exchange::receiveBody() {
     return false;
 }
 
+// The client does not take the response. The deadline on its silence is then the only one left, and
+// nothing that it sends may lift it.
+bool Exchange::awaitsReader() const {
+    return state_ == State::relaying && (!session_->flushed() || !response_.out().empty());
+}
+
 void Exchange::requestSent() {
-    if (session_->flushed()) session_->clearSilence();
+    if (session_->flushed() && !awaitsReader()) session_->clearSilence();
     if (state_ == State::awaiting && connected()) armDeadline(pool_->timeouts.first_byte);
 }
 

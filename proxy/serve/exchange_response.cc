@@ -69,6 +69,12 @@ bool Exchange::parseResponse() {
     return false;
 }
 
+// Not what any client can have for the asking: a method, a version or a method of login that the
+// server does not know, and its quota for one of them.
+bool speaksOfHealth(uint16_t status) {
+    return status != 501 && status != 505 && status != 507 && status != 511;
+}
+
 // False: an interim head, another one follows.
 bool Exchange::takeHead(const http::ResponseHead& head) {
     queue_->onAnswer();
@@ -88,10 +94,9 @@ bool Exchange::takeHead(const http::ResponseHead& head) {
     shard().latency.record(upstream_time_);
     if (head.status >= 500) {
         shard().status_5xx.add();
-        observe(Observation::Kind::status_5xx, "answered with a 5xx status");
+        if (speaksOfHealth(head.status))
+            observe(Observation::Kind::status_5xx, "answered with a 5xx status");
         if (retryStatus(head.status)) return true;
-    } else {
-        observeSuccess();
     }
     beginResponse(head);
     return true;
@@ -211,6 +216,7 @@ void Exchange::responseEnded() {
     if (connection_) {
         shard().responses.add();
         shard().in_flight.sub();
+        if (status_ < 500) observeSuccess();  // whole, not only its head
         UpstreamConnection& c = *std::exchange(connection_, nullptr);
         const bool request_out = body_.ended() && request_at_ == request_.size() && !send_broken_;
         if (upstream_keeps_ && request_out)
@@ -235,6 +241,8 @@ void Exchange::truncated(Cause cause) {
         shard().bad_answers.add();
         observe(Observation::Kind::bad_answer, "broke the framing of a body");
     }
+    if (connection_ && cause == Cause::backend_timeout)
+        observe(Observation::Kind::no_first_byte, "silent in the middle of a response");
     keep_ = false;
     if (cut_shows_)
         session_->close();

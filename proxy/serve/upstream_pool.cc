@@ -115,8 +115,8 @@ void UpstreamPool::apply(const View& view) {
             if (place.stats && b.epoch < place.epoch) continue;  // never backwards
             const bool replaced = b.epoch > place.epoch || !(b.address == place.address);
             if (replaced) fence(place);
-            if (replaced) place.failing = false;
             adopt(place, b, pool.timeouts.idle);
+            if (replaced) place.failures_told = b.stats->failures.load(std::memory_order_relaxed);
             if (!place.accepting) closeIdle(place);
         }
     }

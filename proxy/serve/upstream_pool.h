@@ -19,7 +19,7 @@ struct Place {
     Address address;
     std::string name;
     bool accepting = false;
-    bool failing = false;  // the last thing seen of it was a failure: its next success is news
+    uint32_t failures_told = 0;  // of stats->failures: a success is news when there were more since
     int max_connections = 0;
     Duration idle_timeout{};
     std::shared_ptr<BackendStats> stats;

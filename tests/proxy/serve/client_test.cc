@@ -177,3 +177,15 @@ TEST_CASE("the body of a refused request is never taken for the next request") {
     CHECK(client.hearAll().starts_with("HTTP/1.1 404 "));
     CHECK_FALSE(origin.called(0));
 }
+
+TEST_CASE("a body that comes after its answer meets no reset") {
+    Origin origin;
+    ProxyUnderTest proxy({origin.address()});
+    proxy.routes = {RouteRule{.host = "wiki", .path = "/wiki/", .pool = 0}};
+    proxy.run();
+    Peer client = proxy.connect();
+    client.say("POST /no-route HTTP/1.1\r\nHost: wiki\r\nContent-Length: 10\r\n\r\n");
+    CHECK(client.hearHead().starts_with("HTTP/1.1 404 "));
+    for (const std::string_view part : {"first", "after"}) client.say(part);
+    client.hearAll();  // fails on a reset
+}

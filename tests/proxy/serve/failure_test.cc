@@ -192,6 +192,38 @@ TEST_CASE("a response that breaks off ends the client's connection visibly") {
     }
 }
 
+TEST_CASE("a backend that breaks off every response has no successes in between") {
+    Origin origin;
+    ProxyUnderTest proxy({origin.address()});
+    proxy.run();
+    for (size_t i = 1; i <= 3; ++i) {
+        Peer client = proxy.connect();
+        client.say(kGet);
+        Peer server = origin.accept();
+        server.hearHead();
+        server.say("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+        client.hearHead();
+        server.close();
+        CHECK(eventually([&] { return proxy.seen(Kind::reset) == i; }));
+    }
+    CHECK(proxy.seen(Kind::success) == 0);
+}
+
+TEST_CASE("what any client can have for the asking says nothing about the backend") {
+    Origin origin;
+    ProxyUnderTest proxy({origin.address()});
+    proxy.run();
+    for (const std::string status : {"501", "505", "500"}) {
+        Peer client = proxy.connect();
+        client.say(kPost);
+        Peer server = origin.accept();
+        server.hearHead();
+        server.say("HTTP/1.1 " + status + " No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        CHECK(client.hearHead().starts_with("HTTP/1.1 " + status));
+    }
+    CHECK(eventually([&] { return proxy.seen(Kind::status_5xx) == 1; }));
+}
+
 TEST_CASE("bytes after a response discard the connection they came on") {
     Origin origin;
     ProxyUnderTest proxy({origin.address()});

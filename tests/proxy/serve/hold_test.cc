@@ -85,6 +85,15 @@ TEST_CASE("the hold queue has bounds: a number, a time, and only those who still
         CHECK(waiting(proxy, 0));
         CHECK(proxy.pool.stats->sum(&PoolShard::client_aborts) == 1);
     }
+    SECTION("the client leaves in the middle of a body that is too long to be kept") {
+        proxy.run();
+        Peer first = proxy.connect();
+        first.say("PUT / HTTP/1.1\r\nHost: wiki\r\nContent-Length: 1000000\r\n\r\n");
+        first.sayAsMuchAsGoes(std::string(200'000, 'x'));
+        REQUIRE(waiting(proxy, 1));
+        first.close();
+        CHECK(waiting(proxy, 0));
+    }
     SECTION("off") {
         proxy.pool.hold.on = false;
         proxy.run();

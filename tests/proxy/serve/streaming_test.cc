@@ -133,6 +133,25 @@ TEST_CASE("a client that does not read stops the backend, and goes on when it re
     rest.join();
 }
 
+TEST_CASE("what a client still sends lifts no deadline on its not reading") {
+    Origin origin;
+    ProxyUnderTest proxy({origin.address()});
+    proxy.listener.timeouts.body = 500ms;
+    proxy.run();
+    Peer client = proxy.connect();
+    client.say("POST / HTTP/1.1\r\nHost: wiki\r\nContent-Length: 4\r\n\r\nab");
+    Peer server = origin.accept();
+    server.hearHead();
+    server.say("HTTP/1.1 200 OK\r\nContent-Length: " + std::to_string(kBody) + "\r\n\r\n");
+    for (size_t sent = 0; sent < kBody;) {
+        const size_t n = server.sayAsMuchAsGoes(piece(sent, 1 << 18));
+        if (n == 0) break;
+        sent += n;
+    }
+    client.say("cd");
+    CHECK(eventually([&] { return proxy.pool.stats->sum(&PoolShard::client_aborts) == 1; }));
+}
+
 TEST_CASE("a body sent before the backend accepts is kept, and beyond the bound the client waits") {
     Origin origin;
     ProxyUnderTest proxy({origin.address()});
