@@ -98,10 +98,9 @@ class Starting(harness.TestCase):
     def flagged(self, world, *words):
         """The proxy runs, nothing is backed up and nobody can overlook why."""
         world.start(ready=False)
-        wait_for(lambda: world.stats()["repositories"].get("main", {}).get("reachable") is False, "the repository to be flagged")
-        status = world.cli("status").stdout
+        wait_for(lambda: all(str(word) in world.cli("status").stdout for word in words), f"status to name {words}")
+        self.assertIs(world.stats()["repositories"]["main"]["reachable"], False)
         for word in words:
-            self.assertIn(str(word), status)
             self.assertIn(str(word), world.log())
         self.assertEqual(world.snapshots(), [])
 
