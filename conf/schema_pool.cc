@@ -133,9 +133,10 @@ constinit const Section kHoldSection{kHoldKeys};
 constexpr Key kPoolKeys[] = {
     {.name = "data",
      .type = Type::choice,
-     .help = "own = each backend its own; replica = all the same; none = stateless",
+     .help = "own = each backend its own; none = stateless",
      .fallback = "own",
-     .choices = "own|replica|none"},
+     .choices = "own|none",
+     .later = "replica"},
     {.name = "balance",
      .type = Type::choice,
      .help = "how a backend is chosen",

@@ -140,6 +140,8 @@ TEST_CASE("what a pool and a listener cannot do yet is refused by name") {
          "pools.app.balance 'ewma' is not available in this version of regrow; write round_robin "
          "or least_requests"},
         {"balance: random_two", "pools.app.balance 'random_two' is not available"},
+        {"data: replica",
+         "pools.app.data 'replica' is not available in this version of regrow; write own or none"},
         {"balance: {hash: {on: ip}}",
          "pools.app.balance 'hash' is not available in this version of regrow; write round_robin "
          "or least_requests"},
