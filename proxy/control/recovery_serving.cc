@@ -145,7 +145,7 @@ void RecoveryActions::reinstate(Place& place, const Command& command) {
 }
 
 void RecoveryActions::publishServing(Place& place, const Command& command) {
-    place.fenced = place.data_in_doubt = false;
+    place.fenced = place.data_in_doubt = place.waits_for_repository = false;
     place.marked = true;
     place.exited_at.reset();
     const auto& pool = p_.registry.poolOf(place);

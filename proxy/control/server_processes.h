@@ -32,8 +32,8 @@ class ServerProcesses {
     // Reads or creates state_dir/instance. Once, before anything else.
     Result<> open(const std::string& state_dir, Hooks hooks);
 
-    // It never came up and no snapshot of it is known: a death is no loss, only a start that
-    // failed.
+    // A death is no loss, only a start that failed: it never came up and no snapshot of it is
+    // known, or it waits for its repository and was not started yet.
     bool nothingToRecover(const Place& place) const;
 
     // Adopts what runs, starts what should run and may. After a configuration was taken, and again
