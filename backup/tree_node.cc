@@ -118,7 +118,7 @@ class LocationReader {
                 return false;
             frames_.push_back({static_cast<size_t>(pack), span});
         }
-        return !r.failed();
+        return !r.failed() && eachOnce();
     }
     // The place holds an index into frames_ until resolve().
     bool place(ByteReader& r, uint32_t length, uint32_t& frame, uint32_t& frame_offset) const {
@@ -150,6 +150,17 @@ class LocationReader {
     }
 
   private:
+    // The writer names a pack and a frame once. Twice could say two things of one place, of which
+    // the PackTable would keep the last.
+    bool eachOnce() const {
+        std::set<PackId> packs;
+        std::set<std::pair<size_t, uint32_t>> frames;
+        return std::ranges::all_of(packs_, [&](auto& p) { return packs.insert(p.id).second; }) &&
+               std::ranges::all_of(frames_, [&](auto& f) {
+                   return frames.emplace(f.first, f.second.number).second;
+               });
+    }
+
     std::vector<PackInfo> packs_;
     std::vector<std::pair<size_t, FrameSpan>> frames_;
     std::vector<std::pair<uint32_t, uint32_t>> resolved_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <ranges>
 #include <set>
 #include <tuple>
@@ -69,8 +70,23 @@ void tellCapture(VerbOutput& out, const backup::Captured& captured) {
         humanDuration(std::chrono::milliseconds(static_cast<int64_t>(out.tookMs())))));
 }
 
-// Which files of which snapshots each damaged object takes with it.
-using Losses = std::map<std::string, std::vector<std::pair<std::string, std::string>>>;
+// What a damaged object takes with it: a file of a snapshot, or all its paths from `path` up to and
+// without `until`, which is empty when nothing after `path` can be read.
+struct Loss {
+    std::string snapshot;
+    std::string path;
+    std::optional<std::string> until;
+};
+using Losses = std::map<std::string, std::vector<Loss>>;  // by the object's name
+
+std::string textOf(const Loss& loss) {
+    const auto quoted = [](const std::string& p) { return "\"" + backup::printable(p) + "\""; };
+    if (!loss.until) return quoted(loss.path);
+    if (loss.path.empty() && loss.until->empty()) return "everything";
+    if (loss.until->empty()) return "everything from " + quoted(loss.path) + " on";
+    if (loss.path.empty()) return "everything before " + quoted(*loss.until);
+    return "everything from " + quoted(loss.path) + " to before " + quoted(*loss.until);
+}
 
 void attribute(Store& store, const backup::SnapshotDamage& damage,
                const std::set<backup::PackId>& bad, Losses& losses) {
@@ -85,7 +101,7 @@ void attribute(Store& store, const backup::SnapshotDamage& damage,
             if (const auto pack = store.packs().pack(piece.pack); pack && bad.contains(pack->id))
                 packs.insert(pack->id);
         for (const backup::PackId& pack : packs)
-            losses["packs/" + backup::hexOf(pack)].emplace_back(snapshot, entry.path);
+            losses["packs/" + backup::hexOf(pack)].push_back({snapshot, entry.path, {}});
         if (!packs.empty()) placed.insert(entry.path);
         return {};
     };
@@ -94,11 +110,13 @@ void attribute(Store& store, const backup::SnapshotDamage& damage,
     (void)told;  // a tree that cannot be read is told below, as the snapshot's own loss
     const std::string own = "snapshot " + damage.snapshot.shortId();
     for (const std::string& path : lost)
-        if (!placed.contains(path)) losses[own].emplace_back(snapshot, path);
+        if (!placed.contains(path)) losses[own].push_back({snapshot, path, {}});
     if (!damage.error.empty()) losses[own];
-    for (const backup::LostRange& range : damage.ranges)
-        losses[own].emplace_back(snapshot,
-                                 range.first == range.end ? range.first : range.first + " …");
+    for (const backup::LostRange& range : damage.ranges) {
+        const bool one = range.first == range.end && !range.first.empty();
+        losses[own].push_back(
+            {snapshot, range.first, one ? std::nullopt : std::optional(range.end)});
+    }
 }
 
 Losses lossesOf(Store& store, const backup::VerifyReport& report) {
@@ -125,10 +143,10 @@ void tellVerify(VerbOutput& out, const backup::VerifyReport& report, const Losse
         if (!damage.error.empty())
             out.say(fmt::format("damaged: the tree of snapshot {}: {}", damage.snapshot.shortId(),
                                 damage.error));
-    for (const auto& [object, files] : losses)
-        for (const auto& [snapshot, path] : files)
-            out.say(fmt::format("lost with {}: \"{}\" of snapshot {}", object,
-                                backup::printable(path), snapshot.substr(0, 12)));
+    for (const auto& [object, lost] : losses)
+        for (const Loss& loss : lost)
+            out.say(fmt::format("lost with {}: {} of snapshot {}", object, textOf(loss),
+                                loss.snapshot.substr(0, 12)));
     const std::string what = fmt::format("{} in {}, {}", plural(report.snapshots, "snapshot"),
                                          plural(report.packs, "pack"), humanSize(report.bytes));
     out.say(report.ok()
@@ -155,8 +173,11 @@ Result<int> runVerify(const RepositoryArguments& a, VerbOutput& out) {
     w.key("damaged").beginArray();
     for (const auto& [object, files] : losses) {
         w.beginObject().field("object", object).key("files").beginArray();
-        for (const auto& [snapshot, path] : files)
-            w.beginObject().field("snapshot", snapshot).field("path", path).endObject();
+        for (const Loss& loss : files) {
+            w.beginObject().field("snapshot", loss.snapshot).field("path", loss.path);
+            if (loss.until) w.field("until", *loss.until);
+            w.endObject();
+        }
         w.endArray().endObject();
     }
     w.endArray().field("took_ms", out.tookMs());

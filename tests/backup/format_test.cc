@@ -119,6 +119,34 @@ TEST_CASE("trees survive encoding, and no flipped or missing byte crashes the de
     }
 }
 
+// Found by fuzzing: of two spans for one frame the table kept one, and the pieces lay outside it.
+TEST_CASE("a node that names a pack or a frame twice is refused") {
+    PackTable packs;
+    const uint32_t pack = packs.numberOf({sha256("pack"), 1, std::string(16, 's')});
+    packs.addFrame(pack, {0, 100, 32, 5, false});
+    Entry file;
+    file.type = EntryType::regular;
+    file.path = "f";
+    file.size = 5;
+    file.pieces = {{0, 5, sha256("piece"), pack, 0, 0}};
+    const std::string sound = encodedTree({file}, packs);
+    constexpr size_t kPack = sizeof(PackId) + 4 + 16;
+    constexpr size_t kFrame = 6;  // each of its numbers takes one byte
+    constexpr size_t kFrames = 4 + kPack;
+    REQUIRE(sound.substr(3, 1) == "\1");
+    REQUIRE(sound.substr(kFrames, 1) == "\1");
+    std::string twice_the_pack = sound;
+    twice_the_pack[3] = 2;
+    twice_the_pack.insert(4, sound.substr(4, kPack));
+    std::string twice_the_frame = sound;
+    twice_the_frame[kFrames] = 2;
+    twice_the_frame.insert(kFrames + 1, sound.substr(kFrames + 1, kFrame));
+    PackTable others;
+    CHECK(decodeNode(sound, others));
+    CHECK_FALSE(decodeNode(twice_the_pack, others));
+    CHECK_FALSE(decodeNode(twice_the_frame, others));
+}
+
 TEST_CASE("paths that could leave the target are refused") {
     for (const char* good : {"", "a", "a/b", "..a", "a../b", " ", "\xff"})
         CHECK(validTreePath(good));

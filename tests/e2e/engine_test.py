@@ -246,6 +246,31 @@ class Engine(harness.TestCase):
         self.make()
         self.assertEqual(self.key.stat().st_mode & 0o077, 0)
 
+    def flip_a_byte(self, victim):
+        victim.chmod(0o600)
+        with open(victim, "r+b") as file:
+            file.seek(victim.stat().st_size // 2)
+            byte = file.read(1)
+            file.seek(-1, 1)
+            file.write(bytes([byte[0] ^ 1]))
+
+    def test_a_damaged_tree_says_from_where_to_where(self):
+        self.ran("key", "new", self.key)
+        self.ran("repo", "init", *self.where)
+        self.data.mkdir()
+        for i in range(3000):  # no content, so every pack is of the tree
+            (self.data / f"name-{i:04}").touch()
+        self.backup()
+        trees = self.packs()
+        for tree in trees:
+            self.flip_a_byte(tree)
+        said = self.ran("verify", *self.where, code=1).stdout
+        for tree in trees:
+            self.assertIn(tree.name, said)
+        self.assertRegex(said, r"lost with snapshot [0-9a-f]{12}: everything")
+        lost = [f for damage in self.result("verify", *self.where, code=1)["damaged"] for f in damage["files"]]
+        self.assertTrue(any("until" in range for range in lost), lost)
+
     def test_a_flipped_byte_is_found_and_named(self):
         self.make()
         self.backup()
@@ -253,13 +278,8 @@ class Engine(harness.TestCase):
         subprocess.run(["cp", "-a", self.data, self.dir / "as-it-was"], check=True)
         (self.data / "recent").write_bytes(random.Random(7).randbytes(300_000))
         self.backup()
-        victim = next(p for p in reversed(self.packs()) if p not in older)
-        victim.chmod(0o600)
-        with open(victim, "r+b") as file:
-            file.seek(victim.stat().st_size // 2)
-            byte = file.read(1)
-            file.seek(-1, 1)
-            file.write(bytes([byte[0] ^ 1]))
+        victim = max((p for p in self.packs() if p not in older), key=lambda p: p.stat().st_size)  # the others hold trees
+        self.flip_a_byte(victim)
         verified = self.ran("verify", *self.where, code=1)
         self.assertIn(victim.name, verified.stdout + verified.stderr)
         self.assertIn("recent", verified.stdout + verified.stderr)
