@@ -25,7 +25,7 @@ using namespace std::chrono_literals;
 constexpr Duration kReady = 30s;
 constexpr Duration kTraffic = 5s;    // of ordinary life before anything goes wrong
 constexpr Duration kRecovery = 90s;  // by then it is over, or has failed
-constexpr int kFlaps = 10;
+constexpr size_t kFlaps = 10;
 
 std::atomic<bool> interrupted{false};  // set by a signal handler, which may touch nothing else
 bool wasInterrupted() {
@@ -156,13 +156,18 @@ Result<> Demo::strike(DemoWorld& world) {
     return {};
 }
 
-// Dies every second, and is killed again whenever somebody brought it back.
+// Dies whenever it has come back, at most once a second, until it is held down. Never while it is
+// still starting: that would be a spare that cannot start, which is another story.
 Result<> Demo::flap() {
     fault_.wall = Wall::now();
-    say("\n*** the server is killed, and killed again every second\n");
-    for (int i = 0; i < kFlaps; ++i) {
+    say("\n*** the server is killed, and killed again whenever it is back\n");
+    for (const Instant until = Mono::now() + kRecovery;
+         Mono::now() < until && fault_.at.size() < kFlaps;) {
+        REGROW_TRY(const auto state, watch_.underWay());
+        if (state.starts_with("held")) return {};
         const Instant now = Mono::now();
-        if (killOnce()) fault_.at.push_back(now);  // else it is down just now
+        const bool back = watch_.waitReady(0s, wasInterrupted).has_value();
+        if (back && killOnce()) fault_.at.push_back(now);
         REGROW_CHECK(pause(1s));
     }
     return {};

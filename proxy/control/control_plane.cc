@@ -140,6 +140,7 @@ void ControlPlane::wire() {
     driver_.onCommand([this](Place& place, const recovery::Command& command) {
         actions_.execute(place, command);
     });
+    driver_.onDone([this](Place& place) { health_.speakUp(place); });
     backups_.onChange([this] {
         servers_.bringUp();
         for (const auto& [name, pool] : registry_.pools())

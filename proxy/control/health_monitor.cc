@@ -166,6 +166,17 @@ void HealthMonitor::serverFillsPlace(Place& place) {
         begin(place, *filling);
 }
 
+void HealthMonitor::speakUp(Place& place) {
+    const auto it = watches_.find(place.key);
+    if (it == watches_.end() || it->second.told || !registry_.filling(place) ||
+        place.health.verdict == Verdict::up)
+        return;
+    it->second.confirmed = false;
+    if (!place.health.exited) return lookForDeath(place, it->second);
+    giveEvidence(place, {Verdict::down, Verdict::down, "process exited", place.health_reason,
+                         EvidenceKind::process_exit});
+}
+
 void HealthMonitor::checkDone(const std::string& key, const health::CheckResult& result) {
     Place* const place = registry_.place(keyOf(key));
     const auto it = place ? watches_.find(place->key) : watches_.end();

@@ -54,6 +54,9 @@ class HealthMonitor {
     void stopWatching(Place& place);
     // The watched replacement now fills the place: its health goes on.
     void serverFillsPlace(Place& place);
+    // Says again that the server which fills the place is dead, if it is: while a recovery watches
+    // its replacement nobody else is told, and one that ends does nothing about it.
+    void speakUp(Place& place);
 
     std::optional<LastCheck> lastCheck(const Place& place) const;
     // Its checks say that it serves; a server that others run is `up` before any of them ran.

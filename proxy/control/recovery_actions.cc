@@ -351,8 +351,8 @@ void RecoveryActions::verifyTree(Place& place, const Command& command) {
     const Ask ask{place.key, command.step};
     const auto* const spare = server(place, command.spare);
     if (!spare)
-        return answer(ask,
-                      recovery::VerifyFailed{"the configuration no longer has " + command.spare});
+        return answer(
+            ask, recovery::VerifyFailed{"the configuration no longer has " + command.spare, false});
     recovery::VerifyTreeRequest request{p_.backups.refOf(p_.registry.poolOf(place)), place.name(),
                                         command.snapshot->id,
                                         recovery::stagingPath(spare->data, command.recovery)};
@@ -362,7 +362,8 @@ void RecoveryActions::verifyTree(Place& place, const Command& command) {
                       if (verified)
                           answer(ask, recovery::TreeVerified{verified->digest});
                       else
-                          answer(ask, recovery::VerifyFailed{verified.error().message});
+                          answer(ask,
+                                 recovery::VerifyFailed{verified.error().message, away(verified)});
                   }));
 }
 

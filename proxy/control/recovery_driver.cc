@@ -228,6 +228,7 @@ void RecoveryDriver::finish(Place& place) {
         registry_.poolOf(place).panic.recoveryEnded(place.key.backend, false);
     place.recovery.reset();
     gateChanged();
+    if (state.state == State::done) done_(place);
 }
 
 void RecoveryDriver::tell(const Place& place, const recovery::RecoveryState& state,

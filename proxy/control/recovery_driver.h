@@ -28,6 +28,8 @@ class RecoveryDriver {
     // Who executes commands. Set once, before the first event (it is constructed with a reference
     // to this).
     void onCommand(Execute execute) { execute_ = std::move(execute); }
+    // A recovery has given the place a server and is over.
+    void onDone(std::function<void(Place&)> done) { done_ = std::move(done); }
 
     // An event for the place's recovery; one that reports a death, or an operator's request, begins
     // one. `step`: of the command it answers, or 0. Never re-enters: an event that arrives while
@@ -69,6 +71,7 @@ class RecoveryDriver {
     Registry& registry_;
     EventLog& events_;
     Execute execute_;
+    std::function<void(Place&)> done_;
     std::deque<Waiting> waiting_;
     bool handling_ = false;
     std::map<recovery::BackendKey, Timer> timers_;

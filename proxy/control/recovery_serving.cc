@@ -190,6 +190,9 @@ void RecoveryActions::ramp(Place& place, const Command& command) {
 
 void RecoveryActions::takeFirstSnapshot(Place& place, const Command& command) {
     const Ask ask{place.key, command.step};
+    // It serves: from here on its health is the place's, and its death a death like any other.
+    p_.health.stopWatching(place);
+    p_.health.speakUp(place);
     const auto* const filling = p_.registry.filling(place);
     if (!filling || !p_.registry.poolOf(place).conf.backup.on)
         return answer(

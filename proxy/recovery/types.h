@@ -217,6 +217,7 @@ struct TreeVerified {
 };
 struct VerifyFailed {
     std::string text;
+    bool repository_down = false;  // then it says nothing of the snapshot
 };
 struct HookDone {};
 struct HookFailed {

@@ -59,7 +59,8 @@ class Foreign(harness.TestCase):
 
     def test_a_service_that_comes_back_on_an_empty_disk_is_found_out(self):
         """Its init system restarts it on a disk that is not the one it had, before anybody judged it dead."""
-        world = self.foreign_world()
+        nobody_judges = {"check": {**Store.check, "fall": 100}, "observe": "off"}
+        world = self.foreign_world(pool=nobody_judges)
         self.begin(world)
         with Writer(world) as client:
             client.wait_more(10)

@@ -128,6 +128,24 @@ class Dying(harness.TestCase):
         self.assertEqual(client.failures, [])
         world.assert_kept()
 
+    def test_the_replacement_dies_before_it_is_protected(self):
+        """While its first snapshot is being taken a recovery has ended in all but name; a death is news all the same."""
+        slow_to_rise = {"check": {**Store.check, "rise": 8}}
+        world = self.world(app=Store, spares=2, pool=slow_to_rise, recovery={"rescue": False}).start_with_items()
+        away = world.dir / "away"
+        world.lose_host()
+        wait_for(lambda: world.told("verify → start"), "the data to be back")
+        (world.dir / "backups").rename(away)  # so that protecting takes long
+        wait_for(lambda: world.under_way() == "protect" and world.told("not protected yet"), "a first snapshot to fail")
+        world.crash()
+        wait_for(lambda: world.told("died before its first snapshot was proven"), "its death to be noticed")
+        away.rename(world.dir / "backups")
+        world.wait_held("flapping")  # for the second time in a moment: a person is asked
+        world.cli("approve", world.pool_stats()["recovery"]["id"])
+        world.wait_recovered(2)
+        world.wait_state("up")
+        world.assert_kept()
+
     def test_traffic_moves_to_the_other_backend(self):
         world = self.world(app=Store, backends=2).start()
         failures, stop = [], threading.Event()

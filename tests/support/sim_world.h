@@ -454,7 +454,7 @@ class SimWorld {
         mustOwnSpare(c);
         if (server(c.spare).snapshot != c.snapshot->id)
             wrong("verification of something else than was restored");
-        damaged_.contains(c.snapshot->id) ? answer(c, VerifyFailed{"malformed"})
+        damaged_.contains(c.snapshot->id) ? answer(c, VerifyFailed{"malformed", false})
                                           : answer(c, TreeVerified{"d"});
     }
     void activate(const Command& c) {

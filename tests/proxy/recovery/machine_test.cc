@@ -142,7 +142,7 @@ TEST_CASE("a rescue snapshot is the first candidate, and the loss is nothing") {
             CHECK(d.s.lost_s == 0);
         }
         SECTION("but does not verify: the newest proven one is next, and the loss is stated") {
-            d.answer(Action::verify_tree, VerifyFailed{"database disk image is malformed"});
+            d.answer(Action::verify_tree, VerifyFailed{"database disk image is malformed", false});
             d.answer(Action::list_snapshots,
                      SnapshotsListed{{d.snapshot(1), d.snapshot(3), rescued}});
             REQUIRE(d.s.snapshot);
@@ -385,6 +385,15 @@ TEST_CASE("what does not restore is not tried again") {
         d.answer(Action::list_snapshots, SnapshotsListed{{d.snapshot(3)}});
         d.answer(Action::pin_snapshot, SnapshotPinned{});
         CHECK(d.wants(Action::restore));
+    }
+    SECTION("it is down when the tree is to be verified: that says nothing of the snapshot") {
+        d.restoreIt();
+        d.answer(Action::verify_tree, VerifyFailed{"there is no repository", true});
+        CHECK(d.s.held == HeldReason::repository);
+        d.wait(1s);
+        d.answer(Action::list_snapshots, SnapshotsListed{{d.snapshot(1), d.snapshot(3)}});
+        CHECK(d.s.snapshot->id == "s3");
+        CHECK(d.s.spare == "spare");
     }
     SECTION("no progress: tried again, where it was") {
         d.answer(Action::restore, RestoreProgress{10, 100});
