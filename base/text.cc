@@ -149,6 +149,10 @@ std::string formatSize(uint64_t bytes) {
     return fmt::format("{}B", bytes);
 }
 
+std::string plural(uint64_t n, std::string_view word) {
+    return std::to_string(n) + " " + std::string(word) + (n == 1 ? "" : "s");
+}
+
 std::string humanSize(uint64_t bytes) {
     constexpr std::array<std::string_view, 5> kNames{"B", "KiB", "MiB", "GiB", "TiB"};
     auto value = static_cast<double>(bytes);

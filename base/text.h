@@ -18,8 +18,9 @@ std::string humanDuration(Duration d);  // for people: "1.3 s", "4 min 10 s", "3
 
 // "256MiB", "2GiB", "1MB", "512B", or a plain number of bytes.
 Result<uint64_t> parseSize(std::string_view text);
-std::string formatSize(uint64_t bytes);  // the shortest exact form parseSize takes
-std::string humanSize(uint64_t bytes);   // "1.4 GiB"
+std::string formatSize(uint64_t bytes);                 // the shortest exact form parseSize takes
+std::string humanSize(uint64_t bytes);                  // "1.4 GiB"
+std::string plural(uint64_t n, std::string_view word);  // "1 file", "2 files"
 
 // RFC 3339 in UTC with milliseconds: "2026-11-22T20:03:33.123Z".
 std::string formatTime(WallTime t);

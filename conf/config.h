@@ -171,7 +171,7 @@ struct Recovery {
     friend bool operator==(const Recovery&, const Recovery&) = default;
 };
 
-enum class DataKind { own, replica, none };
+enum class DataKind { own, none };
 struct Pool {
     std::string name;
     DataKind data = DataKind::own;

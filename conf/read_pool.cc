@@ -11,7 +11,7 @@ namespace {
 DataKind readData(const Reader& reader) {
     std::string data = "own";
     reader.get("data", data);
-    return data == "own" ? DataKind::own : data == "replica" ? DataKind::replica : DataKind::none;
+    return data == "own" ? DataKind::own : DataKind::none;
 }
 
 Balance readBalance(const Reader& reader) {

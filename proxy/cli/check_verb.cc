@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "base/text.h"
 #include "conf/load.h"
 #include "proxy/cli/output.h"
 
@@ -13,10 +14,6 @@ struct Asked {
     bool plan = false;
 };
 
-std::string counted(size_t n, std::string_view noun) {
-    return fmt::format("{} {}{}", n, noun, n == 1 ? "" : "s");
-}
-
 int check(const Asked& asked) {
     if (asked.plan) {
         fmt::print(stderr,
@@ -27,14 +24,14 @@ int check(const Asked& asked) {
     const auto config = conf::load(asked.config);
     if (!config) {
         for (const auto& problem : config.error()) fmt::print(stderr, "{}\n", problem.text());
-        fmt::print(stderr, "{}: {}\n", asked.config, counted(config.error().size(), "problem"));
+        fmt::print(stderr, "{}: {}\n", asked.config, plural(config.error().size(), "problem"));
         return kExitFailed;
     }
     size_t backends = 0;
     for (const auto& [name, pool] : config->pools) backends += pool.backends.size();
     print(fmt::format("{}: ok, {}, {}, {}\n", asked.config,
-                      counted(config->listeners.size(), "listener"),
-                      counted(config->pools.size(), "pool"), counted(backends, "backend")));
+                      plural(config->listeners.size(), "listener"),
+                      plural(config->pools.size(), "pool"), plural(backends, "backend")));
     return kExitDone;
 }
 

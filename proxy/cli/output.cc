@@ -56,10 +56,6 @@ std::string faint(std::string_view text, bool on) {
     return wrapped(text, "2", on);
 }
 
-std::string plural(uint64_t n, std::string_view word) {
-    return std::to_string(n) + " " + std::string(word) + (n == 1 ? "" : "s");
-}
-
 size_t columns(std::string_view text) {
     return static_cast<size_t>(std::ranges::count_if(
         text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));

@@ -32,7 +32,6 @@ std::string faint(std::string_view text, bool on);
 // count.
 std::string padded(std::string_view text, size_t width);
 size_t columns(std::string_view text);
-std::string plural(uint64_t n, std::string_view word);  // "1 file", "2 files"
 // What comes from outside printed without control characters: no escape sequence of a log line
 // reaches a terminal.
 std::string printable(std::string_view text);

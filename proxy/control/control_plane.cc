@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "proxy/control/status_builder.h"
 
 namespace regrow::control {
@@ -35,10 +36,6 @@ Result<> keysReadable(const conf::Config& config) {
                                  " (make one with `regrow key new " + repository.key_file + "`)",
                              Source::config);
     return {};
-}
-
-std::string counted(size_t n, const std::string& what) {
-    return std::to_string(n) + " " + what + (n == 1 ? "" : "s");
 }
 
 // What a running process keeps, whatever the file says by now: "workers and access_log", or empty.
@@ -127,9 +124,9 @@ Result<> ControlPlane::begin(const std::shared_ptr<const conf::Config>& config) 
     workers_->start(buildView(registry_));
     events_.add("", "", "service",
                 "regrow " REGROW_VERSION " serves " +
-                    counted(registry_.listeners().size(), "listener") + " and " +
-                    counted(registry_.pools().size(), "pool") + " with " +
-                    counted(registry_.workers(), "worker"));
+                    plural(registry_.listeners().size(), "listener") + " and " +
+                    plural(registry_.pools().size(), "pool") + " with " +
+                    plural(registry_.workers(), "worker"));
     backups_.configure();
     driver_.resumeAll();
     periodic_.every(5s);

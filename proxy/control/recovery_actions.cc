@@ -87,8 +87,7 @@ void RecoveryActions::execute(Place& place, const Command& command) {
         case Action::quarantine_old:
         case Action::free_spare:
         case Action::mark_spare_dirty:
-        case Action::mark_spare_lost:
-        case Action::quarantine_spare: return;
+        case Action::mark_spare_lost: return;
     }
 }
 

@@ -12,8 +12,7 @@ using recovery::State;
 
 std::optional<ServerChange> serverChange(Action action) {
     switch (action) {
-        case Action::quarantine_old:
-        case Action::quarantine_spare: return ServerChange::quarantine;
+        case Action::quarantine_old: return ServerChange::quarantine;
         case Action::free_spare: return ServerChange::give_back;
         case Action::mark_spare_dirty: return ServerChange::soil;
         case Action::mark_spare_lost: return ServerChange::lose;

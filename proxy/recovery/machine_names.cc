@@ -38,7 +38,6 @@ constexpr std::array<std::string_view, kActions> kActionNames = {"restart_in_pla
                                                                  "free_spare",
                                                                  "mark_spare_dirty",
                                                                  "mark_spare_lost",
-                                                                 "quarantine_spare",
                                                                  "run_after_hook",
                                                                  "notify",
                                                                  "end_recovery"};

@@ -106,14 +106,13 @@ enum class Action {
     free_spare,      // `spare`: free again, it was not written to
     mark_spare_dirty,  // `spare`: dirty, holds parts of a copy
     mark_spare_lost,   // `spare`: lost
-    quarantine_spare,  // `spare`: it took writes, so its data is kept
     run_after_hook,
     notify,  // `text` to recovery.notify; `alarm` says whether a person is needed
     // Terminal: unpin, move it to the past recoveries, and free every spare that is still claimed
     // by it (a claim whose answer came too late: it was never written to).
     end_recovery,
 };
-inline constexpr size_t kActions = 30;
+inline constexpr size_t kActions = 29;
 
 // A command with all that any action needs; which fields matter is said at Action.
 struct Command {
@@ -186,7 +185,7 @@ struct RescueFailed {
 };
 struct SnapshotsListed {
     std::vector<SnapshotRef> snapshots;
-};  // of this backend (data: replica = of the pool), any order
+};  // of this backend, any order
 struct RepositoryDown {
     std::string text;
 };
