@@ -93,8 +93,7 @@ void verifyTree(Turn& turn, const TreeVerified& event) {
 }
 
 void verifyFailed(Turn& turn, const VerifyFailed& event) {
-    if (event.repository_down)
-        return hold(turn, HeldReason::repository, State::choose, event.text);
+    if (event.repository_down) return hold(turn, HeldReason::repository, State::choose, event.text);
     giveUpSnapshot(turn, event.text);
 }
 

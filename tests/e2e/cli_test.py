@@ -65,7 +65,9 @@ class CommandLine(harness.TestCase):
         world.start()
         address = ["-a", f"127.0.0.1:{world.admin}"]
         self.assertIn("--token-file", self.ran("backup", "wiki/wiki-1", *address, code=1).stderr)
-        self.ran("backup", "wiki/wiki-1", *address, "--token-file", token)
+        backup = ["backup", "wiki/wiki-1", *address, "--token-file", token]
+        # Refused for a moment after it came up: its data is marked first.
+        harness.wait_for(lambda: harness.run(*backup).returncode == 0, "a capture to begin")
         self.ran("snapshots", *address, "--token-file", token)
         harness.wait_for(lambda: world.stats()["repositories"]["main"]["snapshots"], "a snapshot")
         self.ran("verify", "-c", world.config_file, "--token-file", token)
