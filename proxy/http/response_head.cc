@@ -1,4 +1,3 @@
-#include "base/http/lines.h"
 #include "proxy/http/error_response.h"
 #include "proxy/http/forward.h"
 

@@ -44,6 +44,12 @@ class Peer {
         return n < 0 ? 0 : static_cast<size_t>(n);
     }
 
+    // The other side takes more, now or within `patience`.
+    bool hasRoom(std::chrono::milliseconds patience) {
+        pollfd p{fd_.get(), POLLOUT, 0};
+        return ::poll(&p, 1, static_cast<int>(patience.count())) > 0;
+    }
+
     // The bytes up to and including `end`.
     std::string hearUntil(std::string_view end) {
         size_t at = 0;
