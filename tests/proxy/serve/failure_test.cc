@@ -221,7 +221,12 @@ TEST_CASE("what any client can have for the asking says nothing about the backen
         server.say("HTTP/1.1 " + status + " No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         CHECK(client.hearHead().starts_with("HTTP/1.1 " + status));
     }
-    CHECK(eventually([&] { return proxy.seen(Kind::status_5xx) == 1; }));
+    Peer client = proxy.connect();
+    client.say(kPost);
+    origin.accept().close();  // told after all the others
+    CHECK(client.hearHead().starts_with("HTTP/1.1 502"));
+    REQUIRE(eventually([&] { return proxy.seen(Kind::reset) == 1; }));
+    CHECK(proxy.seen(Kind::status_5xx) == 1);
 }
 
 TEST_CASE("bytes after a response discard the connection they came on") {
