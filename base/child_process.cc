@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "base/file.h"
+#include "base/process_limits.h"
 
 namespace regrow {
 namespace {
@@ -160,6 +161,8 @@ void resetSignals() {
         if (::getppid() != plan.parent) ::_exit(127);
     }
     if (plan.gate_fd >= 0 && !passGate(plan.gate_fd)) ::_exit(127);
+    // Only now: while all of ours are open, the child can open nothing below the old limit.
+    restoreDescriptorLimit();
     ::execve(plan.program.c_str(), plan.argv.data(), plan.envp.data());
     giveUp(plan);
 }

@@ -8,6 +8,8 @@
 
 #include "base/address.h"
 #include "base/clock.h"
+#include "conf/route.h"
+#include "conf/tls.h"
 
 // What the operator writes, as plain values. Everything has its default here, so a Config{} is the
 // default configuration; load.cc is the only code that knows YAML. Durations are zero for "off"
@@ -42,22 +44,47 @@ struct ListenerTimeouts {
     Duration header = 10s;
     Duration idle = 60s;
     Duration body = 30s;  // longest silence while a body is under way
+    Duration request{};   // for all of a request and its response; 0: no limit
     friend bool operator==(const ListenerTimeouts&, const ListenerTimeouts&) = default;
 };
 
-struct Route {
-    std::string host = "*";  // exact, lower case, or "*"
-    std::string path = "/";  // prefix
-    std::string pool;
-    friend bool operator==(const Route&, const Route&) = default;
+// Who may come, and how much of one client is taken: an IPv4 address or the /64 of an IPv6 one.
+// 0: no limit.
+struct Accept {
+    std::vector<std::string> allow;  // CIDRs; empty: all
+    std::vector<std::string> deny;   // wins
+    int connections_per_ip = 0;
+    int requests_per_second = 0;
+    int burst = 0;
+    int concurrent_requests = 0;
+    bool on() const { return *this != Accept{}; }
+    friend bool operator==(const Accept&, const Accept&) = default;
 };
+
+// Of the whole process. 0: auto.
+struct Limits {
+    int connections = 0;
+    uint64_t memory = 0;
+    friend bool operator==(const Limits&, const Limits&) = default;
+};
+
+enum class ListenerMode : uint8_t { http, tcp };
+enum class ProxyProtocol : uint8_t { off, v1, v2, any };
 
 struct Listener {
     Address listen;
+    ListenerMode mode = ListenerMode::http;
+    std::string pool;                                   // with tcp
+    int unix_mode = 0660;                               // of a unix path
+    ProxyProtocol proxy_protocol = ProxyProtocol::off;  // what connections begin with
     ListenerTimeouts timeouts;
+    bool h2c = false;  // HTTP/2 without TLS, by prior knowledge
     std::vector<std::string>
-        trusted_proxies;        // CIDRs; only their X-Forwarded-* is believed and extended
+        trusted_proxies;  // CIDRs; only their X-Forwarded-* is believed and extended
+    ListenerTls tls;
+    Accept accept;
     std::vector<Route> routes;  // first match wins
+    ErrorPages error_pages;
     friend bool operator==(const Listener&, const Listener&) = default;
 };
 
@@ -82,7 +109,15 @@ struct Observe {
     friend bool operator==(const Observe&, const Observe&) = default;
 };
 
-enum class Balance { round_robin, least_requests };
+enum class Balance { round_robin, least_requests, random_two, ewma, hash };
+
+enum class HashOn { ip, path, header, cookie };
+struct HashKey {
+    HashOn on = HashOn::ip;
+    std::string name;     // of the header or cookie
+    double bound = 1.25;  // most of its average share that a backend takes
+    friend bool operator==(const HashKey&, const HashKey&) = default;
+};
 
 struct Retry {
     int attempts = 2;  // counts the first
@@ -93,13 +128,27 @@ struct Retry {
     bool no_answer = true;
     bool on_503 = true;
     bool on_5xx = false;
+    bool hedge = false;  // a second backend is asked when the first takes long
     friend bool operator==(const Retry&, const Retry&) = default;
+};
+
+// Codings of a response's content, for clients that take them.
+enum class Coding : uint8_t { identity, gzip, br, zstd };
+struct Compression {
+    bool on = false;
+    std::vector<Coding> codings = {Coding::zstd, Coding::br, Coding::gzip};  // best first
+    std::vector<std::string> types = {"text/*",           "application/json",
+                                      "application/xml",  "application/javascript",
+                                      "application/wasm", "image/svg+xml"};
+    uint64_t min_bytes = 1024;  // of a response whose length is known
+    friend bool operator==(const Compression&, const Compression&) = default;
 };
 
 struct PoolTimeouts {
     Duration connect = 1s;
     Duration first_byte = 30s;
     Duration idle = 60s;
+    Duration tunnel = 1h;  // longest silence of a TCP session or a WebSocket
     friend bool operator==(const PoolTimeouts&, const PoolTimeouts&) = default;
 };
 
@@ -131,7 +180,9 @@ struct Service {
 struct Server {
     std::string name;
     Address address;
-    std::string data;  // absolute directory; empty: stateless
+    std::string lookup;  // "app.internal:8080": the address is a name's, and found while running;
+                         // empty: it is as written
+    std::string data;    // absolute directory; empty: stateless
     Service service;
     friend bool operator==(const Server&, const Server&) = default;
 };
@@ -140,6 +191,7 @@ struct Backend {
     std::string name;  // the place; unique in the pool
     int weight = 1;
     int max_connections = 0;  // 0 = no limit
+    int priority = 0;         // higher ones are used when no lower one accepts
     Server server;            // that fills it at first; its name defaults to the backend's
     friend bool operator==(const Backend&, const Backend&) = default;
 };
@@ -176,11 +228,16 @@ struct Pool {
     std::string name;
     DataKind data = DataKind::own;
     Balance balance = Balance::least_requests;
+    HashKey hash;                           // with Balance::hash
+    std::string affinity_cookie;            // empty: off
     std::vector<Check> checks = {Check{}};  // all must pass
     Observe observe;
     Retry retry;
     PoolTimeouts timeouts;
+    PoolTls tls;
+    ProxyProtocol proxy_protocol = ProxyProtocol::off;  // what our connections begin with
     Hold hold;
+    Compression compress;
     Duration slow_start = 10s;
     std::vector<Backend> backends;
     std::vector<Server> spares;
@@ -200,10 +257,12 @@ struct Config {
     std::string file;  // where it was read from
     int workers = 0;   // 0 = auto
     std::string state_dir = "/var/lib/regrow";
+    std::string user;  // to become after binding; empty: stay as started
     AdminConfig admin;
     LogConfig log;
     AccessLogConfig access_log;
     std::string audit_log;  // path; empty: state_dir/audit.log
+    Limits limits;
     std::vector<Listener> listeners;
     std::map<std::string, Pool> pools;
     std::map<std::string, Repository> repositories;

@@ -34,7 +34,8 @@ class DefaultsWriter {
         if (key.section && key.type != Type::hook)
             return nested(key, indent, commented || key.commented || !key.fallback.empty());
         const bool has_default = !key.fallback.empty();
-        line(key, indent, commented || key.commented || (!has_default && !key.required),
+        line(key, indent,
+             commented || key.commented || (!has_default && !key.required && !key.shown),
              has_default ? key.fallback : key.example);
     }
 

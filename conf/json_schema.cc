@@ -97,6 +97,14 @@ void writeType(Writer& w, const Key& key) {
         case Type::address:
             pattern(w, "^(unix:.+|[0-9.]+:[0-9]+|\\[[0-9A-Fa-f:.]+\\]:[0-9]+)$");
             break;
+        case Type::choice_or_map:
+            w.key("anyOf").beginArray().beginObject();
+            constants(w, key.choices);
+            w.endObject().beginObject();
+            writeSection(w, *key.section);
+            w.endObject().endArray();
+            break;
+        case Type::endpoint: pattern(w, "^(unix:.+|.+:[0-9]+)$"); break;
         case Type::choice:
         case Type::only: constants(w, key.choices); break;
         case Type::choices_list:
@@ -110,6 +118,14 @@ void writeType(Writer& w, const Key& key) {
             w.key("type").beginArray().value("string").value("integer").endArray();
             break;
         case Type::rate: pattern(w, "^[0-9]+ per [0-9]+(ns|us|ms|s|m|h|d|w)$"); break;
+        case Type::size:
+            w.key("type").beginArray().value("string").value("integer").endArray();
+            break;
+        case Type::pairs:
+            w.field("type", "object").key("additionalProperties").beginObject();
+            anyScalar(w);
+            w.endObject();
+            break;
         case Type::environment: writeEnvironment(w); break;
         case Type::presence: w.key("enum").beginArray().value(true).null().endArray(); break;
         case Type::hook: writeHook(w, *key.section); break;

@@ -8,6 +8,8 @@
 #include "conf/sections.h"
 #include "conf/tree.h"
 #include "conf/validate.h"
+#include "conf/validate_routes.h"
+#include "conf/validate_tls.h"
 
 namespace regrow::conf {
 
@@ -17,7 +19,7 @@ std::string Problem::text() const {
 }
 
 std::expected<Config, std::vector<Problem>> parse(const std::string& yaml,
-                                                  const std::string& file_name) {
+                                                  const std::string& file_name, Depth depth) {
     Tree tree = parseTree(yaml, file_name);
     const bool readable = tree.root.kind == NodeKind::map;
     const bool broken = !tree.problems.empty();
@@ -26,6 +28,10 @@ std::expected<Config, std::vector<Problem>> parse(const std::string& yaml,
     if (readable) {
         config = readConfig(Reader(tree.root, kRootSection, "", problems));
         validate(config, tree.root, problems);
+        if (depth == Depth::files) {
+            checkTlsFiles(config, tree.root, problems);
+            checkRouteFiles(config, tree.root, problems);
+        }
     } else if (!broken) {
         problems.add(tree.root, fmt::format("a configuration is a map of keys, but this file holds "
                                             "{}; `regrow config defaults` "
@@ -37,12 +43,12 @@ std::expected<Config, std::vector<Problem>> parse(const std::string& yaml,
     return config;
 }
 
-std::expected<Config, std::vector<Problem>> load(const std::string& path) {
+std::expected<Config, std::vector<Problem>> load(const std::string& path, Depth depth) {
     const auto yaml = readFile(path, kFileLimit);
     if (!yaml)
         return std::unexpected(
             std::vector<Problem>{{path, 0, 0, "cannot be read: " + yaml.error().message}});
-    return parse(*yaml, path);
+    return parse(*yaml, path, depth);
 }
 
 }  // namespace regrow::conf

@@ -19,9 +19,13 @@ struct Problem {
 };
 
 // Everything that is wrong, at once. A Config only when nothing is.
-std::expected<Config, std::vector<Problem>> load(const std::string& path);
+// With `files` it is going to be run: the certificates and keys it names are read as well.
+enum class Depth { text, files };
+std::expected<Config, std::vector<Problem>> load(const std::string& path,
+                                                 Depth depth = Depth::text);
 std::expected<Config, std::vector<Problem>> parse(const std::string& yaml,
-                                                  const std::string& file_name);
+                                                  const std::string& file_name,
+                                                  Depth depth = Depth::text);
 
 // The whole tree of keys with their default values as commented YAML (regrow config defaults).
 std::string defaultsText();

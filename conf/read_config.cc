@@ -45,10 +45,12 @@ Config readConfig(const Reader& reader) {
     Config config;
     reader.get("workers", config.workers);
     reader.get("state_dir", config.state_dir);
+    reader.get("user", config.user);
     if (const auto admin = reader.section("admin")) config.admin = readAdmin(*admin);
     if (const auto log = reader.section("log")) config.log = readLog(*log);
     if (const auto log = reader.section("access_log")) config.access_log = readAccessLog(*log);
     if (const auto log = reader.section("audit_log")) log->get("path", config.audit_log);
+    if (const auto limits = reader.section("limits")) config.limits = readLimits(*limits);
     for (const auto& listener : reader.sections("listeners"))
         config.listeners.push_back(readListener(listener));
     for (const auto& [name, pool] : reader.named("pools"))

@@ -14,20 +14,6 @@ DataKind readData(const Reader& reader) {
     return data == "own" ? DataKind::own : DataKind::none;
 }
 
-Balance readBalance(const Reader& reader) {
-    std::string balance = "least_requests";
-    // `hash: {on: …}` is the one balancer written as a map.
-    const Node* node = reader.value("balance");
-    if (node && node->kind == NodeKind::map && node->find("hash")) {
-        reader.complain("balance",
-                        "'hash' is not available in this version of regrow; write round_robin or "
-                        "least_requests");
-        return Balance::least_requests;
-    }
-    reader.get("balance", balance);
-    return balance == "round_robin" ? Balance::round_robin : Balance::least_requests;
-}
-
 // `check: tls`, a kind that is not built, as the one word that `check: tcp` may be.
 bool isUnbuiltWord(const Reader& reader) {
     const Node* const check = reader.value("check");
@@ -60,6 +46,9 @@ Retry readRetry(const Reader& reader) {
     Retry retry;
     reader.get("attempts", retry.attempts);
     reader.get("budget", retry.budget);
+    reader.get("hedge", retry.hedge);
+    if (retry.hedge && retry.attempts < 2)
+        reader.complain("hedge", "asks twice, but attempts allows one; write attempts: 2 or more");
     if (reader.has("on")) {
         std::vector<std::string> on;
         reader.get("on", on);
@@ -89,6 +78,7 @@ PoolTimeouts readTimeouts(const Reader& reader) {
     reader.get("connect", timeouts.connect);
     reader.get("first_byte", timeouts.first_byte);
     reader.get("idle", timeouts.idle);
+    reader.get("tunnel", timeouts.tunnel);
     return timeouts;
 }
 
@@ -98,12 +88,17 @@ Pool readPool(const std::string& name, const Reader& reader) {
     Pool pool;
     pool.name = name;
     pool.data = readData(reader);
-    pool.balance = readBalance(reader);
+    pool.balance = readBalance(reader, pool.hash);
+    if (const auto affinity = reader.section("affinity"))
+        pool.affinity_cookie = readAffinity(*affinity);
     pool.checks = readChecks(reader);
     pool.observe = readObserve(reader);
     if (const auto retry = reader.section("retry")) pool.retry = readRetry(*retry);
     if (const auto timeouts = reader.section("timeouts")) pool.timeouts = readTimeouts(*timeouts);
+    pool.tls = readPoolTls(reader);
+    pool.proxy_protocol = readProxyProtocol(reader);
     pool.hold = readHold(reader);
+    pool.compress = readCompression(reader);
     reader.get("slow_start", pool.slow_start);
     if (reader.isWord("slow_start")) pool.slow_start = Duration{};
     for (const auto& backend : reader.sections("backends"))

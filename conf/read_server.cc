@@ -4,7 +4,7 @@ namespace regrow::conf {
 namespace {
 
 void readServer(const Reader& reader, Server& server) {
-    reader.get("address", server.address);
+    reader.get("address", server.address, server.lookup);
     reader.get("data", server.data);
     if (const auto service = reader.section("service")) server.service = readService(*service);
 }
@@ -62,6 +62,7 @@ Backend readBackend(const Reader& reader) {
     reader.get("name", backend.name);
     reader.get("weight", backend.weight);
     reader.get("max_connections", backend.max_connections);
+    reader.get("priority", backend.priority);
     readServer(reader, backend.server);
     backend.server.name = backend.name;
     reader.get("server", backend.server.name);

@@ -207,7 +207,8 @@ void Reader::get(std::string_view key, std::string& out) const {
     const Node* node = scalar(key);
     if (!node) return;
     const Key& known = keyOf(key);
-    if (known.type == Type::choice && !acceptChoice(known, *node, pathOf(key))) return;
+    const bool choice = known.type == Type::choice || known.type == Type::choice_or_map;
+    if (choice && !acceptChoice(known, *node, pathOf(key))) return;
     Result<> ok;
     if (known.type == Type::path)
         ok = checkAbsolutePath(node->text);
@@ -230,10 +231,52 @@ void Reader::get(std::string_view key, Address& out) const {
     if (!looksLikeHostName(node->text))
         return report(*node, pathOf(key), "is wrong: " + address.error().message);
     report(*node, pathOf(key),
-           fmt::format("is wrong: '{}' is a name, and this version of regrow does not look names "
-                       "up; write the numeric "
-                       "address (127.0.0.1 for localhost) or unix:/path",
+           fmt::format("is wrong: '{}' is a name, and only addresses of backends are looked up; "
+                       "write the numeric address (127.0.0.1 for localhost) or unix:/path",
                        node->text));
+}
+
+void Reader::get(std::string_view key, Address& out, std::string& lookup) const {
+    const Node* node = scalar(key);
+    if (!node) return;
+    if (auto address = Address::parse(node->text)) {
+        out = *address;
+    } else if (const auto ok = checkHostAndPort(node->text); ok) {
+        lookup = node->text;
+    } else {
+        report(*node, pathOf(key), "is wrong: " + ok.error().message);
+    }
+}
+
+void Reader::get(std::string_view key, uint64_t& out) const {
+    const Node* node = scalar(key);
+    if (!node) return;
+    const Key& known = keyOf(key);
+    const auto size = parseSize(node->text);
+    if (!size)
+        report(*node, pathOf(key), "is wrong: " + size.error().message);
+    else if (*size < static_cast<uint64_t>(known.low) || *size > static_cast<uint64_t>(known.high))
+        report(*node, pathOf(key),
+               fmt::format("must be from {} to {}, not {}",
+                           formatSize(static_cast<uint64_t>(known.low)),
+                           formatSize(static_cast<uint64_t>(known.high)), node->text));
+    else
+        out = *size;
+}
+
+void Reader::get(std::string_view key,
+                 std::vector<std::pair<std::string, std::string>>& out) const {
+    const Node* node = typed(key, NodeKind::map);
+    if (!node) return;
+    for (const auto& entry : node->entries) {
+        const auto where = fmt::format("{}.{}", pathOf(key), entry.key.text);
+        if (entry.value.kind == NodeKind::scalar)
+            out.emplace_back(entry.key.text, entry.value.text);
+        else
+            report(entry.value, where,
+                   fmt::format("must be {}, not {}", formOf(NodeKind::scalar),
+                               name(entry.value.kind)));
+    }
 }
 
 void Reader::get(std::string_view key, std::vector<std::string>& out) const {

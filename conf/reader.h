@@ -34,6 +34,11 @@ class Reader {
     void get(std::string_view key, Duration& out) const;
     void get(std::string_view key, std::string& out) const;
     void get(std::string_view key, Address& out) const;
+    // A numeric address into `out`, or a name with its port into `lookup`.
+    void get(std::string_view key, Address& out, std::string& lookup) const;
+    void get(std::string_view key, uint64_t& out) const;  // a size, in bytes
+    void get(std::string_view key, std::vector<std::pair<std::string, std::string>>& out)
+        const;  // of `pairs`, in the order written
     void get(std::string_view key, std::vector<std::string>& out) const;
 
     // Nothing when absent or not a map.

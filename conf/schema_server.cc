@@ -52,8 +52,8 @@ constexpr Key kServiceKeys[] = {
 };
 
 constexpr Key kAddressKey{.name = "address",
-                          .type = Type::address,
-                          .help = "where it is reached: numeric or unix:/path",
+                          .type = Type::endpoint,
+                          .help = "where it is reached: numeric, a name and a port, or unix:/path",
                           .example = "127.0.0.1:9001",
                           .required = true};
 constexpr Key kDataKey{.name = "data",
@@ -86,6 +86,12 @@ constexpr Key kBackendKeys[] = {
      .fallback = "0",
      .low = 0,
      .high = 1'000'000},
+    {.name = "priority",
+     .type = Type::integer,
+     .help = "higher ones get requests only while no lower one accepts",
+     .fallback = "0",
+     .low = 0,
+     .high = 100},
     kDataKey,
     kServiceKey,
     {.name = "server",
@@ -102,7 +108,7 @@ constexpr Key kSpareKeys[] = {
      .example = "app-spare",
      .required = true},
     {.name = "address",
-     .type = Type::address,
+     .type = Type::endpoint,
      .help = "where it will be reached",
      .example = "127.0.0.1:9002",
      .required = true},

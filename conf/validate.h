@@ -12,7 +12,8 @@ namespace regrow::conf {
 void validate(const Config& config, const Node& root, Problems& problems);
 
 void validateListeners(const Config& config, const Node& root,
-                       Problems& problems);  // listeners, routes, admin
+                       Problems& problems);  // listeners, admin
+void validateRoutes(const Config& config, const Node& root, Problems& problems);
 void validateServers(const Config& config, const Node& root,
                      Problems& problems);  // names, addresses, services
 void validateBackups(const Config& config, const Node& root,

@@ -81,20 +81,22 @@ void checkAddresses(const Config& config, const Node& root, Problems& problems) 
     std::map<std::string, First> taken;
     eachServer(config, root, [&](const ServerPlace& place) {
         const auto& address = place.server.address;
-        if (!address.valid()) return;
-        if (!address.isUnix() && address.port() == 0)
+        const auto& lookup = place.server.lookup;
+        if (!address.valid() && lookup.empty()) return;
+        const std::string text = address.valid() ? address.text() : lookup;
+        if (address.valid() && !address.isUnix() && address.port() == 0)
             problems.add(
                 place.node.at("address"),
                 fmt::format("{}.address: port 0 cannot be connected to; write the server's port",
                             place.where));
         const auto [first, fresh] =
-            taken.emplace(address.text(), First{&place.pool, &place.server, place.where});
+            taken.emplace(text, First{&place.pool, &place.server, place.where});
         const bool clash = !fresh && (first->second.pool == &place.pool || started(place.server) ||
                                       started(*first->second.server));
         if (clash)
             problems.add(place.node.at("address"),
                          fmt::format("{}.address: {} is {}'s already; give each server its own",
-                                     place.where, address.text(), first->second.where));
+                                     place.where, text, first->second.where));
     });
 }
 
@@ -146,6 +148,19 @@ void checkWeights(const Config& config, const Node& root, Problems& problems) {
     }
 }
 
+// Only root can start somebody else's programs.
+void checkUsers(const Config& config, const Node& root, Problems& problems) {
+    if (config.user.empty()) return;
+    eachServer(config, root, [&](const ServerPlace& place) {
+        const std::string& user = place.server.service.user;
+        if (user.empty() || user == config.user) return;
+        problems.add(place.node.at("service").at("user"),
+                     fmt::format("{}.service.user: regrow itself becomes '{}' and cannot start a "
+                                 "server as '{}'; remove one of the two",
+                                 place.where, config.user, user));
+    });
+}
+
 }  // namespace
 
 void validateServers(const Config& config, const Node& root, Problems& problems) {
@@ -154,6 +169,7 @@ void validateServers(const Config& config, const Node& root, Problems& problems)
     checkLoops(config, root, problems);
     checkSpares(config, root, problems);
     checkWeights(config, root, problems);
+    checkUsers(config, root, problems);
 }
 
 }  // namespace regrow::conf

@@ -73,6 +73,35 @@ Result<double> parsePercent(std::string_view text) {
     return value / 100;
 }
 
+Result<> checkHostAndPort(std::string_view text) {
+    const auto colon = text.rfind(':');
+    const auto host = text.substr(0, colon);
+    int port = 0;
+    const bool port_ok = colon != std::string_view::npos &&
+                         wholeNumber(text.substr(colon + 1), port) && port >= 1 && port <= 65535;
+    const auto last =
+        host.substr(host.rfind('.') == std::string_view::npos ? 0 : host.rfind('.') + 1);
+    const bool clean =
+        std::ranges::all_of(host, [](char c) { return isWordChar(c) || c == '.' || c == '-'; });
+    const bool name = !host.empty() && host.size() <= 253 && clean && host.front() != '.' &&
+                      host.front() != '-' && host.find("..") == std::string_view::npos &&
+                      std::ranges::any_of(last, [](char c) { return c < '0' || c > '9'; });
+    if (port_ok && name) return {};
+    return bad(
+        fmt::format("'{}' is neither a numeric address nor a name with a port; write "
+                    "127.0.0.1:8080, [::1]:8080, app.internal:8080 or unix:/path",
+                    text));
+}
+
+Result<int> parseFileMode(std::string_view text) {
+    int mode = 0;
+    const auto* const end = text.data() + text.size();
+    const auto [at, error] = std::from_chars(text.data(), end, mode, 8);
+    if (error != std::errc() || at != end || mode <= 0 || mode > 0777)
+        return bad(fmt::format("'{}' is not a file mode; write for example 0660", text));
+    return mode;
+}
+
 Result<> checkNetwork(std::string_view text) {
     const auto slash = text.find('/');
     const std::string host(text.substr(0, slash));

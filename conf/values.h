@@ -25,6 +25,9 @@ Result<Rate> parseRate(std::string_view text);  // "2 per 1h"
 Result<int64_t> parseInteger(std::string_view text);
 Result<double> parsePercent(std::string_view text);  // "20%" gives 0.2
 // "10.0.0.0/8", "fd00::/8", or one address.
+// "app.internal:8080": what may be looked up. A slip in a numeric address is no name.
+Result<> checkHostAndPort(std::string_view text);
+Result<int> parseFileMode(std::string_view text);  // "0660"
 Result<> checkNetwork(std::string_view text);
 // A name that can stand in file names, URLs and metrics.
 Result<> checkName(std::string_view text);

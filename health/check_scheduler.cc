@@ -43,7 +43,8 @@ CheckScheduler::~CheckScheduler() = default;
 
 void CheckScheduler::setTarget(const CheckTarget& target) {
     auto& entry = targets_[target.key];
-    if (entry && entry->target.address == target.address && entry->target.checks == target.checks)
+    if (entry && entry->target.address == target.address && entry->target.checks == target.checks &&
+        entry->target.speech == target.speech)
         return;
     const bool fast = entry && entry->fast;
     entry = std::make_unique<Entry>();
@@ -94,7 +95,8 @@ void CheckScheduler::schedule(Lane& lane, Instant at) {
 void CheckScheduler::begin(Lane& lane) {
     lane.started = Mono::now();
     lane.again = false;
-    lane.running = makeChecker(loop_, lane.entry.target.address, lane.check);
+    lane.running =
+        makeChecker(loop_, lane.entry.target.address, lane.check, lane.entry.target.speech);
     lane.running->start([this, &lane](CheckResult result) { ended(lane, std::move(result)); });
 }
 

@@ -18,6 +18,7 @@ struct CheckTarget {
     std::string key;  // unique: pool/backend, or pool/server for one that fills no place
     Address address;
     std::vector<conf::Check> checks;  // each runs on its own and reports on its own
+    Speech speech = {};
 };
 
 // When which server is asked. Every check of every target has a lane of its own: lanes run in

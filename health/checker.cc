@@ -7,14 +7,15 @@
 namespace regrow::health {
 
 std::unique_ptr<Checker> makeChecker(EventLoop& loop, const Address& address,
-                                     const conf::Check& check) {
+                                     const conf::Check& check, Speech speech) {
     switch (check.kind) {
-        case conf::CheckKind::http: return std::make_unique<HttpChecker>(loop, address, check);
+        case conf::CheckKind::http:
+            return std::make_unique<HttpChecker>(loop, address, check, std::move(speech));
         case conf::CheckKind::command:
             return std::make_unique<CommandChecker>(loop, address, check);
         case conf::CheckKind::tcp: break;
     }
-    return std::make_unique<TcpChecker>(loop, address, check.timeout);
+    return std::make_unique<TcpChecker>(loop, address, check.timeout, std::move(speech));
 }
 
 }  // namespace regrow::health

@@ -6,6 +6,7 @@
 
 #include "base/address.h"
 #include "base/event_loop.h"
+#include "base/tls/client_context.h"
 #include "conf/config.h"
 #include "health/health_state.h"
 
@@ -33,7 +34,14 @@ class Checker {
     virtual void start(Done done) = 0;
 };
 
+// How a pool speaks to its servers, and so its checks do.
+struct Speech {
+    std::shared_ptr<const tls::ClientContext> tls = nullptr;        // null: plain
+    conf::ProxyProtocol proxy_protocol = conf::ProxyProtocol::off;  // what a connection begins with
+    friend bool operator==(const Speech&, const Speech&) = default;
+};
+
 std::unique_ptr<Checker> makeChecker(EventLoop& loop, const Address& address,
-                                     const conf::Check& check);
+                                     const conf::Check& check, Speech speech = {});
 
 }  // namespace regrow::health

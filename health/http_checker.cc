@@ -1,10 +1,8 @@
 #include "health/http_checker.h"
 
 #include <fmt/core.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
 
 namespace regrow::health {
 namespace {
@@ -21,8 +19,9 @@ std::string hostOf(const Address& address, const conf::Check& check) {
 
 }  // namespace
 
-HttpChecker::HttpChecker(EventLoop& loop, const Address& address, const conf::Check& check)
-    : Probe(loop, address, check.timeout),
+HttpChecker::HttpChecker(EventLoop& loop, const Address& address, const conf::Check& check,
+                         Speech speech)
+    : Probe(loop, address, check.timeout, std::move(speech)),
       loop_(loop),
       request_(fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: regrow-check\r\nAccept: "
                            "*/*\r\nConnection: close\r\n\r\n",
@@ -31,33 +30,32 @@ HttpChecker::HttpChecker(EventLoop& loop, const Address& address, const conf::Ch
       expect_high_(check.expect_high) {}
 
 void HttpChecker::connected() {
-    send();
+    ask();
 }
 
 void HttpChecker::ready() {
     if (sent_ < request_.size())
-        send();
+        ask();
     else if (judged_)
         drain();
     else
-        receive();
+        listen();
 }
 
-void HttpChecker::send() {
-    const ssize_t n = ::send(fd(), request_.data() + sent_, request_.size() - sent_, MSG_NOSIGNAL);
-    if (n < 0 && errno != EAGAIN && errno != EINTR) return finishErrno(errno, "sending");
-    if (n > 0) sent_ += static_cast<size_t>(n);
+void HttpChecker::ask() {
+    const IoResult r = send(std::string_view(request_).substr(sent_));
+    if (r.kind == IoResult::Kind::failed) return finishErrno(r.error, "sending");
+    sent_ += r.bytes;
     await(sent_ < request_.size() ? Wait::write : Wait::read);
 }
 
-void HttpChecker::receive() {
-    char buffer[4096];
-    const ssize_t n = ::recv(fd(), buffer, sizeof buffer, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (n < 0) return finishErrno(errno, "receiving");
-    if (n == 0) return closed();
-    received_.append(buffer, static_cast<size_t>(n));
-    parse();
+void HttpChecker::listen() {
+    switch (const IoResult r = receive(received_); r.kind) {
+        case IoResult::Kind::bytes: return parse();
+        case IoResult::Kind::would_block: return;
+        case IoResult::Kind::closed: return closed();
+        case IoResult::Kind::failed: return finishErrno(r.error, "receiving");
+    }
 }
 
 void HttpChecker::closed() {
@@ -109,12 +107,11 @@ void HttpChecker::judge(size_t head_bytes) {
 // Nobody reads the body; but a server that is still sending it when we close would log an error for
 // each check.
 void HttpChecker::drain() {
-    char buffer[4096];
-    const ssize_t n = ::recv(fd(), buffer, sizeof buffer, 0);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    const bool over = n <= 0 || static_cast<size_t>(n) >= drain_;
-    if (over) return finish(outcome_, text_);
-    drain_ -= static_cast<size_t>(n);
+    received_.clear();
+    const IoResult r = receive(received_);
+    if (r.kind == IoResult::Kind::would_block) return;
+    if (r.kind != IoResult::Kind::bytes || r.bytes >= drain_) return finish(outcome_, text_);
+    drain_ -= r.bytes;
 }
 
 }  // namespace regrow::health

@@ -14,15 +14,16 @@ namespace regrow::health {
 class HttpChecker final : public Checker, private Probe {
   public:
     // check.kind == http.
-    HttpChecker(EventLoop& loop, const Address& address, const conf::Check& check);
+    HttpChecker(EventLoop& loop, const Address& address, const conf::Check& check,
+                Speech speech = {});
     void start(Done done) override { Probe::start(std::move(done)); }
 
   private:
     void connected() override;
     void ready() override;
     bool heard() const override { return interim_ > 0 || !received_.empty(); }
-    void send();
-    void receive();
+    void ask();
+    void listen();
     void parse();
     void closed();
     void judge(size_t head_bytes);

@@ -1,10 +1,8 @@
 #include "health/life_probe.h"
 
 #include <fmt/core.h>
-#include <sys/socket.h>
 
 #include <algorithm>
-#include <cerrno>
 
 #include "base/text.h"
 #include "health/probe.h"
@@ -36,29 +34,30 @@ Duration lifePatience(const std::vector<conf::Check>& checks) {
 // One connection: the request out, then the first byte in.
 class LifeProbe::Attempt final : private Probe {
   public:
-    Attempt(EventLoop& loop, const Address& address, Duration timeout, std::string request)
-        : Probe(loop, address, timeout), request_(std::move(request)) {}
+    Attempt(EventLoop& loop, const Address& address, Duration timeout, std::string request,
+            Speech speech)
+        : Probe(loop, address, timeout, std::move(speech)), request_(std::move(request)) {}
     using Probe::start;
 
   private:
-    void connected() override { send(); }
-    void ready() override { sent_ < request_.size() ? send() : receive(); }
+    void connected() override { ask(); }
+    void ready() override { sent_ < request_.size() ? ask() : listen(); }
     bool heard() const override { return false; }
 
-    void send() {
-        const ssize_t n =
-            ::send(fd(), request_.data() + sent_, request_.size() - sent_, MSG_NOSIGNAL);
-        if (n < 0 && errno != EAGAIN && errno != EINTR) return finishErrno(errno, "sending");
-        if (n > 0) sent_ += static_cast<size_t>(n);
+    void ask() {
+        const IoResult r = send(std::string_view(request_).substr(sent_));
+        if (r.kind == IoResult::Kind::failed) return finishErrno(r.error, "sending");
+        sent_ += r.bytes;
         await(sent_ < request_.size() ? Wait::write : Wait::read);
     }
 
-    void receive() {
-        char buffer[512];
-        const ssize_t n = ::recv(fd(), buffer, sizeof buffer, 0);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-        if (n < 0) return finishErrno(errno, "receiving");
-        if (n == 0) return finish(Outcome::no_answer, "closed without a byte");
+    void listen() {
+        std::string heard;
+        const IoResult r = receive(heard);
+        if (r.kind == IoResult::Kind::would_block) return;
+        if (r.kind == IoResult::Kind::failed) return finishErrno(r.error, "receiving");
+        if (r.kind == IoResult::Kind::closed)
+            return finish(Outcome::no_answer, "closed without a byte");
         finish(Outcome::pass, "it answers");
     }
 
@@ -67,8 +66,8 @@ class LifeProbe::Attempt final : private Probe {
 };
 
 LifeProbe::LifeProbe(EventLoop& loop, const Address& address,
-                     const std::vector<conf::Check>& checks)
-    : loop_(loop), address_(address), patience_(lifePatience(checks)) {
+                     const std::vector<conf::Check>& checks, Speech speech)
+    : loop_(loop), address_(address), speech_(std::move(speech)), patience_(lifePatience(checks)) {
     std::string host = address.isUnix() ? "localhost" : address.text();
     for (const auto& check : checks) {
         if (check.kind != conf::CheckKind::http) continue;
@@ -94,14 +93,15 @@ void LifeProbe::start(Done done) {
 void LifeProbe::ask(size_t which) {
     const Duration left = started_ + patience_ - Mono::now();
     if (left <= Duration{}) return;
-    attempts_[which] = std::make_unique<Attempt>(loop_, address_, left, requests_[which]);
+    attempts_[which] = std::make_unique<Attempt>(loop_, address_, left, requests_[which], speech_);
     attempts_[which]->start(
         [this, which](const CheckResult& result) { attempted(which, result.outcome); });
 }
 
 void LifeProbe::attempted(size_t which, Outcome outcome) {
     const auto ended = std::move(attempts_[which]);  // it is on the stack
-    if (outcome == Outcome::pass)
+    // A handshake that goes wrong is an answer too.
+    if (outcome == Outcome::pass || outcome == Outcome::bad_answer)
         return finish(Outcome::pass,
                       fmt::format("it answers, after {}", formatDuration(Mono::now() - started_)));
     hindered_ = hindered_ || outcome == Outcome::not_run;

@@ -7,7 +7,9 @@
 
 #include "base/address.h"
 #include "base/event_loop.h"
+#include "base/tls/client_context.h"
 #include "conf/config.h"
+#include "health/checker.h"
 #include "health/health_state.h"
 
 namespace regrow::health {
@@ -26,7 +28,8 @@ class LifeProbe {
     // pass: something came; no_answer: nothing; not_run: our own trouble (out of descriptors).
     using Done = std::move_only_function<void(Outcome outcome, std::string text)>;
 
-    LifeProbe(EventLoop& loop, const Address& address, const std::vector<conf::Check>& checks);
+    LifeProbe(EventLoop& loop, const Address& address, const std::vector<conf::Check>& checks,
+              Speech speech = {});
     ~LifeProbe();
     void start(Done done);
     Instant started() const { return started_; }
@@ -40,6 +43,7 @@ class LifeProbe {
 
     EventLoop& loop_;
     Address address_;
+    Speech speech_;
     std::vector<std::string> requests_;
     Duration patience_;
     std::vector<std::unique_ptr<Attempt>> attempts_;

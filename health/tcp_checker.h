@@ -5,8 +5,8 @@
 
 namespace regrow::health {
 
-// Good when the connection is accepted. The kernel accepts for a stopped process too, until its
-// backlog is full: this sees a port, not a program.
+// Good when the connection is accepted; with TLS, when its handshake succeeds. The kernel accepts
+// for a stopped process too, until its backlog is full: this sees a port, not a program.
 class TcpChecker final : public Checker, private Probe {
   public:
     using Probe::Probe;

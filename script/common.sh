@@ -6,10 +6,14 @@ export CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file
 
 say() { printf '==> %s\n' "$*"; }
 
-# install build|test: what script/packages lists and this machine lacks. Nothing missing: no network is touched.
+# install build|all|bench: what script/packages lists for it and this machine lacks. Nothing missing: no network is touched.
 install() {
     local wanted missing=() name
-    if [ "$1" = build ]; then wanted=$(sed '/^$/q' script/packages); else wanted=$(cat script/packages); fi
+    case $1 in
+    build) wanted=$(awk -v RS= 'NR == 1' script/packages) ;;
+    all) wanted=$(awk -v RS= 'NR <= 2' script/packages) ;;
+    bench) wanted=$(awk -v RS= 'NR == 1 || NR == 3' script/packages) ;;
+    esac
     for name in $(grep -v '^#' <<<"$wanted"); do
         dpkg-query -W -f='${db:Status-Status}' "$name" 2>/dev/null | grep -qx installed || missing+=("$name")
     done

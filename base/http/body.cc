@@ -136,6 +136,7 @@ BodyStep BodyDecoder::takeTrailers(std::string_view input, size_t framing) {
                     {},
                     section.substr(0, before)};
         }
+        if (++trailers_ > FieldList::kCapacity) return refuse(Flaw::trailers_too_large);
         if (flaw = checkTrailerLine(line); flaw != Flaw::none) return refuse(flaw);
     }
 }

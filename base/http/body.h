@@ -20,8 +20,8 @@ namespace regrow::http {
 //
 // need_more may leave bytes unconsumed (a trailer section that has not ended): keep them in front
 // of what comes next. Strict: chunk sizes are 1 to 16 hex digits below 2^63, extensions and bare
-// line feeds are refused, trailers are fields as in a head, at most 8 KiB, and never
-// Content-Length, Transfer-Encoding or Host.
+// line feeds are refused, trailers are fields as in a head, at most 8 KiB and as many as a head may
+// have, and never Content-Length, Transfer-Encoding or Host.
 struct BodyStep {
     enum class Kind : uint8_t { need_more, payload, done, error };
     Kind kind = Kind::need_more;
@@ -76,6 +76,7 @@ class BodyDecoder {
     uint64_t remaining_ = 0;
     LineScanner scanner_;
     uint8_t digits_ = 0;
+    uint8_t trailers_ = 0;  // lines seen
     Flaw flaw_ = Flaw::none;
     State state_ = State::done;
 };

@@ -28,6 +28,7 @@ constexpr std::array kKnown = {
     Known{"keep-alive", FieldId::keep_alive},
     Known{"set-cookie", FieldId::set_cookie},
     Known{"retry-after", FieldId::retry_after},
+    Known{"client-cert", FieldId::client_cert},
     Known{"content-type", FieldId::content_type},
     Known{"max-forwards", FieldId::max_forwards},
     Known{"cache-control", FieldId::cache_control},
@@ -41,6 +42,7 @@ constexpr std::array kKnown = {
     Known{"x-forwarded-host", FieldId::x_forwarded_host},
     Known{"transfer-encoding", FieldId::transfer_encoding},
     Known{"x-forwarded-proto", FieldId::x_forwarded_proto},
+    Known{"client-cert-chain", FieldId::client_cert},
     Known{"proxy-authenticate", FieldId::proxy_authenticate},
     Known{"proxy-authorization", FieldId::proxy_authorization},
 };
@@ -66,6 +68,11 @@ constexpr bool sortedByLength() {
 static_assert(sortedByLength());
 
 constexpr std::string_view kForwardedPrefix = "x-forwarded-";
+constexpr std::string_view kCertificatePrefix = "x-client-cert-";
+
+bool begins(std::string_view name, std::string_view prefix) {
+    return name.size() > prefix.size() && equalsIgnoringCase(name.substr(0, prefix.size()), prefix);
+}
 
 }  // namespace
 
@@ -73,9 +80,9 @@ FieldId fieldIdOf(std::string_view name) {
     if (name.size() <= kLongest)
         for (size_t i = kFirst[name.size()]; i < kFirst[name.size() + 1]; ++i)
             if (equalsIgnoringCase(name, kKnown[i].name)) return kKnown[i].id;
-    if (name.size() > kForwardedPrefix.size() && lower(name[0]) == 'x' &&
-        equalsIgnoringCase(name.substr(0, kForwardedPrefix.size()), kForwardedPrefix))
-        return FieldId::x_forwarded_other;
+    if (name.empty() || lower(name[0]) != 'x') return FieldId::other;
+    if (begins(name, kForwardedPrefix)) return FieldId::x_forwarded_other;
+    if (begins(name, kCertificatePrefix)) return FieldId::client_cert;
     return FieldId::other;
 }
 

@@ -47,11 +47,12 @@ enum class FieldId : uint8_t {
     x_forwarded_host,
     x_forwarded_other,
     x_real_ip,
-    proxy,  // "Proxy:" becomes HTTP_PROXY in CGI programs (httpoxy); never legitimate
+    client_cert,  // Client-Cert (RFC 9440), Client-Cert-Chain, X-Client-Cert-*
+    proxy,        // "Proxy:" becomes HTTP_PROXY in CGI programs (httpoxy); never legitimate
 };
 
 // Case-insensitive. Names that start with "x-forwarded-" and have no id of their own are
-// x_forwarded_other.
+// x_forwarded_other; those that start with "x-client-cert-" are client_cert.
 FieldId fieldIdOf(std::string_view name);
 
 // 24 bytes, so that a head's list stays at 3 KiB.

@@ -27,6 +27,15 @@ Method methodOf(std::string_view text) {
     }
 }
 
+std::string_view textOf(Version version) {
+    constexpr std::string_view kTexts[] = {"HTTP/1.0", "HTTP/1.1", "HTTP/2.0"};
+    return kTexts[static_cast<size_t>(version)];
+}
+
+std::string_view numberOf(Version version) {
+    return textOf(version).substr(5);
+}
+
 bool isSafe(Method m) {
     return m == Method::get || m == Method::head || m == Method::options || m == Method::trace;
 }

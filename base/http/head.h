@@ -11,7 +11,9 @@
 // (or to static text).
 namespace regrow::http {
 
-enum class Version : uint8_t { http10, http11 };
+enum class Version : uint8_t { http10, http11, http2 };
+std::string_view textOf(Version version);    // "HTTP/1.1"
+std::string_view numberOf(Version version);  // "1.1", as Via has it
 enum class Method : uint8_t { get, head, post, put, del, options, patch, connect, trace, other };
 
 Method methodOf(std::string_view text);  // case-sensitive, as the standard has it

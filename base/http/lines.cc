@@ -80,22 +80,23 @@ Flaw readStatusLine(std::string_view line, ResponseHead& head) {
 Flaw readFieldLine(std::string_view line, FieldList& fields, const HeadLimits& limits) {
     if (line.front() == ' ' || line.front() == '\t') return Flaw::obs_fold;
     size_t colon = 0;
-    bool underscore = false;
-    for (; colon < line.size() && is(line[colon], kToken); ++colon)
-        underscore |= line[colon] == '_';
+    while (colon < line.size() && is(line[colon], kToken)) ++colon;
     if (colon == line.size() || line[colon] != ':') return flawOfName(line, colon);
     if (colon == 0) return Flaw::bad_field_name;
-    if (colon > kMaxNameBytes) return Flaw::field_too_large;
+    return addField(line.substr(0, colon), trimBlanks(line.substr(colon + 1)), fields, limits);
+}
 
-    const std::string_view name = line.substr(0, colon);
-    const std::string_view value = trimBlanks(line.substr(colon + 1));
+Flaw addField(std::string_view name, std::string_view value, FieldList& fields,
+              const HeadLimits& limits) {
+    if (name.size() > kMaxNameBytes) return Flaw::field_too_large;
     Field field{name.data(),
                 value.data(),
                 static_cast<uint32_t>(value.size()),
-                static_cast<uint16_t>(colon),
+                static_cast<uint16_t>(name.size()),
                 fieldIdOf(name),
                 false};
-    field.drop = staysOnItsConnection(field.id) || (underscore && isAlias(name));
+    field.drop = staysOnItsConnection(field.id) ||
+                 (name.find('_') != std::string_view::npos && isAlias(name));
     if (fields.size() >= limits.fields || !fields.add(field)) return Flaw::too_many_fields;
     return Flaw::none;
 }

@@ -11,6 +11,9 @@ namespace regrow::http {
 Flaw readRequestLine(std::string_view line, RequestHead& head, const HeadLimits& limits);
 Flaw readStatusLine(std::string_view line, ResponseHead& head);
 Flaw readFieldLine(std::string_view line, FieldList& fields, const HeadLimits& limits);
+// One field whose name and value are known to be well formed.
+Flaw addField(std::string_view name, std::string_view value, FieldList& fields,
+              const HeadLimits& limits);
 
 // Fills form, path, query and, for absolute- and authority-form, the authority.
 Flaw readTarget(RequestHead& head);

@@ -145,7 +145,7 @@ Flaw checkFraming(const Framing& framing, Version version) {
 }
 
 bool staysOpen(const ConnectionTokens& tokens, Version version) {
-    return !tokens.close && (version == Version::http11 || tokens.keep_alive);
+    return !tokens.close && (version != Version::http10 || tokens.keep_alive);
 }
 
 // One protocol, "name" or "name/version". A list is more than we hand on; h2c would let the backend
@@ -235,15 +235,17 @@ Flaw settleRequest(RequestHead& head) {
     for (const Field& f : head.fields)
         if (const Flaw flaw = takeRequestField(f, head, tally); flaw != Flaw::none) return flaw;
     const bool http11 = head.version == Version::http11;
-    if (http11 && !tally.host) return Flaw::missing_host;
+    const bool http2 = head.version == Version::http2;
+    if ((http11 && !tally.host) || (http2 && head.authority.empty())) return Flaw::missing_host;
     if (const Flaw flaw = checkFraming(tally.framing, head.version); flaw != Flaw::none)
         return flaw;
 
     head.body = bodyOf(tally.framing);
     head.has_content_length = tally.framing.has_length;
     head.keep_alive = staysOpen(tally.tokens, head.version);
-    head.expect_continue = head.expect_continue && http11 && head.body.kind != BodyKind::none;
-    head.te_trailers = tally.trailers && tally.tokens.te && http11;
+    head.expect_continue =
+        head.expect_continue && (http11 || http2) && head.body.kind != BodyKind::none;
+    head.te_trailers = tally.trailers && (http2 || (tally.tokens.te && http11));
     if (!http11 || !tally.tokens.upgrade || head.body.kind != BodyKind::none) head.upgrade = {};
     return Flaw::none;
 }

@@ -30,6 +30,20 @@ void writeProcess(MetricsWriter& w, const Status& s) {
     w.sample({}, s.draining);
 }
 
+void writeTls(MetricsWriter& w, const Status& s) {
+    const auto each = [&](uint64_t control::ListenerStatus::* value) {
+        for (const auto& l : s.listeners)
+            if (l.tls) w.sample({{"listen", l.listen}}, count(l.*value));
+    };
+    w.counter("regrow_listener_tls_handshakes_total", "TLS handshakes completed.");
+    each(&control::ListenerStatus::handshakes);
+    w.counter("regrow_listener_tls_resumptions_total", "Of those, shortened by a ticket.");
+    each(&control::ListenerStatus::resumptions);
+    w.counter("regrow_listener_tls_failures_total",
+              "TLS handshakes that failed, by whomever's fault.");
+    each(&control::ListenerStatus::handshake_failures);
+}
+
 void writeListeners(MetricsWriter& w, const Status& s) {
     w.counter("regrow_listener_connections_total", "Connections accepted.");
     for (const auto& l : s.listeners) w.sample({{"listen", l.listen}}, count(l.connections));
@@ -40,6 +54,12 @@ void writeListeners(MetricsWriter& w, const Status& s) {
     w.counter("regrow_listener_bad_requests_total",
               "Requests refused because they break HTTP or a limit.");
     for (const auto& l : s.listeners) w.sample({{"listen", l.listen}}, count(l.bad_requests));
+    w.counter("regrow_listener_refused_total",
+              "Connections and requests that a limit of ours refused, by reason.");
+    for (const auto& l : s.listeners)
+        for (size_t i = 0; i < kRefusals; ++i)
+            w.sample({{"listen", l.listen}, {"reason", kRefusalNames[i]}}, count(l.refused[i]));
+    writeTls(w, s);
 }
 
 void writePools(MetricsWriter& w, const Status& s) {
@@ -56,6 +76,10 @@ void writePools(MetricsWriter& w, const Status& s) {
     for (const auto& [name, p] : s.pools) w.sample({{"pool", name}}, count(p.errors));
     w.counter("regrow_pool_retries_total", "Further attempts at a request.");
     for (const auto& [name, p] : s.pools) w.sample({{"pool", name}}, count(p.retries));
+    w.counter("regrow_pool_hedges_total", "Requests that a second backend was asked for as well.");
+    for (const auto& [name, p] : s.pools) w.sample({{"pool", name}}, count(p.hedges));
+    w.counter("regrow_pool_hedges_won_total", "Of those, answered by the second.");
+    for (const auto& [name, p] : s.pools) w.sample({{"pool", name}}, count(p.hedges_won));
 }
 
 template <class Fn>

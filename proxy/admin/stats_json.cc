@@ -22,10 +22,10 @@ void writeListener(Writer& w, const control::ListenerStatus& l) {
         .field("listen", l.listen)
         .field("connections", l.connections)
         .field("open", l.open);
-    w.field("requests", l.requests)
-        .field("bad_requests", l.bad_requests)
-        .field("tls", l.tls)
-        .endObject();
+    w.field("requests", l.requests).field("bad_requests", l.bad_requests).field("tls", l.tls);
+    w.key("refused").beginObject();
+    for (size_t i = 0; i < kRefusals; ++i) w.field(kRefusalNames[i], l.refused[i]);
+    w.endObject().endObject();
 }
 
 void writeCheck(Writer& w, const control::CheckStatus& c) {
@@ -47,6 +47,10 @@ void writeFailures(Writer& w, const control::BackendStatus& b) {
 void writeBackend(Writer& w, const control::BackendStatus& b) {
     w.beginObject().field("name", b.name).field("state", b.state).field("server", b.server);
     w.field("address", b.address).field("epoch", b.epoch);
+    if (!b.lookup.empty()) {
+        w.key("resolved").beginObject().field("name", b.lookup);
+        w.field("error", b.lookup_error).endObject();
+    }
     writeTime(w, "since", b.since);
     w.field("pid", b.pid);
     w.field("reason", b.reason).field("in_flight", b.in_flight).field("requests", b.requests);
@@ -134,6 +138,7 @@ void writePool(Writer& w, const control::PoolStatus& pool) {
         .field("held", pool.held)
         .field("held_total", pool.held_total);
     w.field("requests", pool.requests).field("errors", pool.errors).field("retries", pool.retries);
+    w.field("hedges", pool.hedges).field("hedges_won", pool.hedges_won);
     w.key("backends").beginArray();
     for (const auto& b : pool.backends) writeBackend(w, b);
     w.endArray().key("spares").beginArray();

@@ -4,8 +4,8 @@
 
 namespace regrow {
 
-void LeastRequests::update(const PoolView& pool, Instant now) {
-    members_.update(pool, now, rotation_);
+void LeastRequests::update(const PoolView& pool, int priority, Instant now) {
+    members_.update(pool, priority, now, rotation_);
     cursor_ = members_.size() == 0 ? 0 : (cursor_ + rotation_ * kWindow) % members_.size();
 }
 
@@ -28,7 +28,7 @@ size_t LeastRequests::lookAt(size_t begin, size_t count, const Tried& tried, Tie
     return (begin + count) % members_.size();
 }
 
-const BackendView* LeastRequests::pick(Instant now, const Tried& tried) {
+const BackendView* LeastRequests::pick(Instant now, const Tried& tried, const RequestKey&) {
     const size_t size = members_.size();
     if (size == 0) return nullptr;
     members_.refresh(now);

@@ -17,8 +17,9 @@ class LeastRequests final : public Balancer {
     static constexpr size_t kWindow = 16;
 
     explicit LeastRequests(uint32_t rotation) : rotation_(rotation) {}
-    void update(const PoolView& pool, Instant now) override;
-    const BackendView* pick(Instant now, const Tried& tried) override;
+    void update(const PoolView& pool, int priority, Instant now) override;
+    const BackendView* pick(Instant now, const Tried& tried, const RequestKey& key) override;
+    bool exhausted(const Tried& tried) const override { return members_.exhausted(tried); }
 
   private:
     // The least loaded so far, all equal.

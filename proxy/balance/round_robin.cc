@@ -2,7 +2,7 @@
 
 namespace regrow {
 
-const BackendView* RoundRobin::pick(Instant now, const Tried& tried) {
+const BackendView* RoundRobin::pick(Instant now, const Tried& tried, const RequestKey&) {
     if (members_.size() == 0) return nullptr;
     members_.refresh(now);
     size_t chosen = members_.turn();

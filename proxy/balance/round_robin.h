@@ -8,10 +8,11 @@ namespace regrow {
 class RoundRobin final : public Balancer {
   public:
     explicit RoundRobin(uint32_t rotation) : rotation_(rotation) {}
-    void update(const PoolView& pool, Instant now) override {
-        members_.update(pool, now, rotation_);
+    void update(const PoolView& pool, int priority, Instant now) override {
+        members_.update(pool, priority, now, rotation_);
     }
-    const BackendView* pick(Instant now, const Tried& tried) override;
+    const BackendView* pick(Instant now, const Tried& tried, const RequestKey& key) override;
+    bool exhausted(const Tried& tried) const override { return members_.exhausted(tried); }
 
   private:
     uint32_t rotation_;

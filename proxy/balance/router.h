@@ -7,54 +7,42 @@
 #include <unordered_map>
 #include <vector>
 
-// Which pool a request goes to: the first route, as configured, whose host is the request's (or
-// "*") and whose path is a prefix of the request's. Immutable, shared by all workers; no allocation
-// in route().
+#include "proxy/balance/path_index.h"
+
+// Which rule a request falls under: the first one, as configured, whose host, path, method and
+// headers are the request's. Immutable, shared by all workers; no allocation in route().
 //
-// The cost does not grow with the number of routes: one hash look-up for the host and one binary
-// search over sorted prefixes. Each prefix carries the earliest route among itself and the prefixes
-// of it, so the longest match answers for all of them.
+// The cost does not grow with the number of routes: one hash look-up for the host and one for each
+// of its labels that a wildcard may stand for, then one look-up by path in each (path_index.h).
+// Only rules with conditions on the same host and path are tried one after the other.
 //
-// "Prefix" is literal: "/app" also takes "/apple"; write "/app/" to mean the segment. Paths are
-// compared raw, as they are forwarded, except that a percent-encoded unreserved character (RFC
-// 3986 2.3: "%61" is "a") is the same as the plain one.
+// "Prefix" is literal: "/app" also takes "/apple"; write "/app/" to mean the segment.
 namespace regrow {
 
 struct RouteRule {
-    std::string host = "*";
+    std::string host = "*";  // lower case; exact, "*.example.org" for all below it, or "*"
     std::string path = "/";
-    uint32_t pool = 0;
+    bool exact = false;  // the path is the whole one, not a prefix
+    std::vector<std::string> methods = {};
+    RouteConditions::Headers headers = {};
 };
 
 class Router {
   public:
     explicit Router(const std::vector<RouteRule>& rules);
 
-    // `host` without port, any case, one trailing dot allowed, empty when unknown; `path` as
-    // http::RequestHead::path. Nothing: no route wants it (404).
-    std::optional<uint32_t> route(std::string_view host, std::string_view path) const;
+    // The rule's index. Nothing: no route wants it (404).
+    std::optional<uint32_t> route(RouteQuery query) const;
+    std::optional<uint32_t> route(std::string_view host, std::string_view path) const {
+        return route(RouteQuery{.host = host, .path = path});
+    }
+    std::optional<uint32_t> route(const http::RequestHead& head) const {
+        return route(RouteQuery{head.host, head.path, head.method, head.method_text, &head.fields});
+    }
 
   private:
-    static constexpr uint32_t kNone = UINT32_MAX;
+    static constexpr size_t kLongestHost = 255;  // of a name that DNS could have (RFC 1035 2.3.4)
 
-    // The prefixes of one host (or of "*"), sorted.
-    class Prefixes {
-      public:
-        void add(std::string prefix, uint32_t rule) {
-            entries_.push_back({std::move(prefix), rule});
-        }
-        void seal();                                  // after the last add()
-        uint32_t first(std::string_view path) const;  // the earliest rule that matches, or kNone
-
-      private:
-        struct Entry {
-            std::string prefix;
-            uint32_t rule;            // the earliest among this prefix and those it starts with
-            uint32_t parent = kNone;  // index of the longest other prefix this one starts with
-        };
-        void link(size_t index);
-        std::vector<Entry> entries_;
-    };
     struct HostHash {
         using is_transparent = void;
         size_t operator()(std::string_view host) const;
@@ -63,10 +51,16 @@ class Router {
         using is_transparent = void;
         bool operator()(std::string_view a, std::string_view b) const;
     };
+    using Hosts = std::unordered_map<std::string, PathIndex, HostHash, HostEqual>;
 
-    Prefixes any_host_;
-    std::unordered_map<std::string, Prefixes, HostHash, HostEqual> hosts_;
-    std::vector<uint32_t> pools_;  // by rule
+    PathIndex& indexOf(std::string_view host);
+    uint32_t amongWildcards(const RouteQuery& query, uint32_t best) const;
+
+    PathIndex any_host_;
+    Hosts hosts_;
+    Hosts below_;                              // "*.example.org" under "example.org"
+    size_t most_labels_ = 0;                   // that a name in below_ has
+    std::vector<RouteConditions> conditions_;  // by rule
 };
 
 }  // namespace regrow

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <bit>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -66,6 +67,7 @@ struct alignas(64) BackendShard {
     Counter timeouts;          // no first byte, or silence in the body, in time
     Counter bad_answers;       // not HTTP as we accept it
     Counter status_5xx;
+    Counter stalls;            // times that it fell silent, for some worker
     Counter bytes_in;          // from the backend
     Counter bytes_out;         // to the backend
     LatencyHistogram latency;  // head sent to response head received
@@ -85,8 +87,11 @@ struct BackendStats {
 
 struct alignas(64) PoolShard {
     Counter requests;
+    Counter in_flight;     // on its backends; a gauge
     Counter errors;        // answered with a 5xx of ours (502, 503, 504)
     Counter retries;       // attempts beyond the first
+    Counter hedges;        // requests that a second backend was asked for beside the first
+    Counter hedges_won;    // of those, by the second
     Counter replayed;      // sent again because a fence cut them off
     Counter held;          // requests that had to wait; a total
     Counter released;      // of those, sent on to a backend
@@ -108,11 +113,21 @@ struct PoolStats {
     std::atomic<int> waiting{0};
 };
 
+// Why a client or its request was not taken: one of our own limits.
+enum class Refusal : uint8_t { address, connections, rate, concurrent, memory };
+inline constexpr size_t kRefusals = 5;
+inline constexpr std::array<const char*, kRefusals> kRefusalNames = {
+    "address", "connections", "rate", "concurrent", "memory"};
+
 struct alignas(64) ListenerShard {
     Counter connections;  // accepted, a total
     Counter open;         // a gauge
     Counter requests;
     Counter bad_requests;  // refused with a 4xx of ours
+    std::array<Counter, kRefusals> refused;
+    Counter handshakes;   // of TLS, completed
+    Counter resumptions;  // of those, with a ticket
+    Counter handshake_failures;
 };
 
 struct ListenerStats {
@@ -120,6 +135,11 @@ struct ListenerStats {
     uint64_t sum(Counter ListenerShard::* counter) const {
         uint64_t total = 0;
         for (const auto& shard : shards) total += (shard.*counter).get();
+        return total;
+    }
+    uint64_t refused(Refusal why) const {
+        uint64_t total = 0;
+        for (const auto& shard : shards) total += shard.refused[static_cast<size_t>(why)].get();
         return total;
     }
     std::vector<ListenerShard> shards;

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "conf/load.h"
 #include "proxy/cli/output.h"
+#include "proxy/control/tls_contexts.h"
 
 namespace regrow::cli {
 namespace {
@@ -21,12 +22,18 @@ int check(const Asked& asked) {
                    "is validated\n");
         return kExitUsage;
     }
-    const auto config = conf::load(asked.config);
+    const auto config = conf::load(asked.config, conf::Depth::files);
     if (!config) {
         for (const auto& problem : config.error()) fmt::print(stderr, "{}\n", problem.text());
         fmt::print(stderr, "{}: {}\n", asked.config, plural(config.error().size(), "problem"));
         return kExitFailed;
     }
+    const auto tls = control::TlsContexts::load(*config, {});
+    if (!tls) {
+        fmt::print(stderr, "{}: {}\n", asked.config, tls.error().message);
+        return kExitFailed;
+    }
+    for (const auto& objection : tls->objections()) fmt::print(stderr, "warning: {}\n", objection);
     size_t backends = 0;
     for (const auto& [name, pool] : config->pools) backends += pool.backends.size();
     print(fmt::format("{}: ok, {}, {}, {}\n", asked.config,

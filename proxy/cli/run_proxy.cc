@@ -2,7 +2,9 @@
 
 #include <event2/event.h>
 #include <fmt/core.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <functional>
@@ -11,6 +13,8 @@
 #include "base/clock.h"
 #include "base/event_loop.h"
 #include "base/log.h"
+#include "base/privileges.h"
+#include "base/process_limits.h"
 #include "conf/load.h"
 #include "proxy/admin/admin_server.h"
 #include "proxy/control/control_plane.h"
@@ -37,11 +41,27 @@ void initLog(const conf::Config& config) {
 
 // All problems of the file as one error: what a reload that must not happen answers.
 Result<std::shared_ptr<const conf::Config>> read(const std::string& path) {
-    auto config = conf::load(path);
+    auto config = conf::load(path, conf::Depth::files);
     if (config) return std::make_shared<const conf::Config>(std::move(*config));
     std::string all;
     for (const auto& problem : config.error()) all += (all.empty() ? "" : "\n") + problem.text();
     return fail(Code::invalid, Source::config, all);
+}
+
+// Before anything is opened: what only root could read or write would fail at the first reload.
+Result<> takeUser(const conf::Config& config) {
+    if (config.user.empty()) return {};
+    REGROW_CHECK(becomeUser(config.user));
+    REGROW_CHECK(requireWritable(config.state_dir, "state_dir"));
+    for (const auto& [name, repository] : config.repositories)
+        REGROW_CHECK(requireWritable(repository.path, "repository " + name + ":"));
+    const auto logTo = [](const std::string& path, const std::string& what) -> Result<> {
+        if (path.empty() || ::access(path.c_str(), W_OK) == 0) return {};
+        if (::access(path.c_str(), F_OK) == 0) return failErrno(EACCES, what + " " + path);
+        return requireWritable(path.substr(0, path.rfind('/') + 1), what);
+    };
+    if (config.access_log.on) REGROW_CHECK(logTo(config.access_log.path, "access_log.path"));
+    return logTo(config.audit_log, "audit_log.path");
 }
 
 int refuse(const Error& error) {
@@ -75,6 +95,8 @@ int runProxy(const std::string& config_path) {
     auto config = read(config_path);
     if (!config) return refuse(config.error());
     initLog(**config);
+    raiseDescriptorLimit();
+    if (const auto become = takeUser(**config); !become) return refuse(become.error());
 
     const SystemClock clock;
     EventLoop loop;

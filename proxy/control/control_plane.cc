@@ -1,13 +1,17 @@
 #include "proxy/control/control_plane.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <thread>
 
 #include "base/log.h"
+#include "base/random.h"
 #include "base/text.h"
+#include "proxy/control/routes.h"
 #include "proxy/control/status_builder.h"
+#include "proxy/net/client_table.h"
 
 namespace regrow::control {
 namespace {
@@ -42,6 +46,7 @@ Result<> keysReadable(const conf::Config& config) {
 std::string needsRestart(const conf::Config& now, const conf::Config& next) {
     std::vector<std::string> keys;
     if (now.workers != next.workers) keys.emplace_back("workers");
+    if (now.user != next.user) keys.emplace_back("user");
     if (now.admin.listen != next.admin.listen) keys.emplace_back("admin.listen");
     if (now.access_log != next.access_log) keys.emplace_back("access_log");
     if (now.audit_log != next.audit_log) keys.emplace_back("audit_log");
@@ -87,6 +92,11 @@ ControlPlane::ControlPlane(EventLoop& loop, const Clock& clock, Options options,
       driver_(loop, registry_, events_),
       actions_({loop, registry_, events_, driver_, backups_, health_, servers_, views_, steps_}),
       returns_(registry_, health_, driver_, steps_),
+      names_(loop, registry_, events_,
+             [this] {
+                 health_.configure();
+                 views_.changed();
+             }),
       periodic_(loop, [this] { everyFiveSeconds(); }) {}
 
 ControlPlane::~ControlPlane() {
@@ -116,11 +126,14 @@ Result<> ControlPlane::begin(const std::shared_ptr<const conf::Config>& config) 
                            },
                        .started = [this](Place& place) { health_.serverStarting(place); },
                        .reassigned = [this](Place& place) { health_.serverFillsPlace(place); }}));
-    REGROW_CHECK(openListeners(*config));
+    REGROW_TRY(auto tls, TlsContexts::load(*config, tls_));
+    REGROW_CHECK(openListeners(*config, std::move(tls)));
     registry_.take(config);
+    applyTls();
     driver_.load();
     servers_.bringUp();
     health_.configure();
+    names_.configure();
     workers_->start(buildView(registry_));
     events_.add("", "", "service",
                 "regrow " REGROW_VERSION " serves " +
@@ -206,18 +219,25 @@ bool ControlPlane::hasData(const Place& place) const {
 }
 
 // Sockets belong to the address: one that stays in the file keeps its socket and its backlog.
-Result<> ControlPlane::openListeners(const conf::Config& config) {
+Result<> ControlPlane::openListeners(const conf::Config& config, TlsContexts tls) {
     std::vector<ListenerState> fresh;
     auto& current = registry_.listeners();
+    REGROW_TRY(const auto routes, buildRoutes(config));
     for (const auto& listener : config.listeners) {
         const auto same = std::ranges::find_if(
             current, [&](const auto& l) { return l.conf.listen == listener.listen; });
-        ListenerState state{listener, 0, buildRouter(config, listener), nullptr};
+        ListenerState state;
+        state.conf = listener;
+        state.routes = routes[fresh.size()];
+        state.tls = tls.server(fresh.size());
         if (same != current.end()) {
             state.slot = same->slot;
             state.stats = same->stats;
+            state.clients = same->clients;
+            if (listener.listen.isUnix())
+                ::chmod(listener.listen.host().c_str(), static_cast<mode_t>(listener.unix_mode));
         } else {
-            auto slot = workers_->listen(listener.listen);
+            auto slot = workers_->listen(listener.listen, listener.unix_mode);
             if (!slot) {  // a failed reload leaves everything as it was
                 for (const auto& opened : fresh)
                     if (std::ranges::none_of(current,
@@ -228,13 +248,23 @@ Result<> ControlPlane::openListeners(const conf::Config& config) {
             state.slot = *slot;
             state.stats = std::make_shared<ListenerStats>(registry_.workers());
         }
+        if (listener.accept.on() && !state.clients)
+            state.clients = std::make_shared<net::ClientTable>(Random::fromSystem().next());
         fresh.push_back(std::move(state));
     }
     for (const auto& old : current)
         if (std::ranges::none_of(fresh, [&](const auto& l) { return l.slot == old.slot; }))
             workers_->unlisten(old.slot);
     current = std::move(fresh);
+    tls_ = std::move(tls);
     return {};
+}
+
+// What the pools of the configuration just taken speak, and what clients will say of our
+// certificates.
+void ControlPlane::applyTls() {
+    for (auto& [name, pool] : registry_.pools()) pool.tls = tls_.client(name);
+    for (const auto& objection : tls_.objections()) log::warn("tls", "{}", objection);
 }
 
 void ControlPlane::everyFiveSeconds() {
@@ -301,7 +331,8 @@ Result<std::string> ControlPlane::reload(const std::string& actor) {
                     "state_dir cannot change while running; restart for that");
     REGROW_CHECK(keysReadable(*config));
     const std::string waits = needsRestart(registry_.config(), *config);
-    REGROW_CHECK(openListeners(*config));
+    REGROW_TRY(auto tls, TlsContexts::load(*config, tls_));
+    REGROW_CHECK(openListeners(*config, std::move(tls)));
     take(std::move(config));
     if (!waits.empty())
         events_.add("", "", "reload",
@@ -317,11 +348,13 @@ Result<std::string> ControlPlane::reload(const std::string& actor) {
 
 void ControlPlane::take(std::shared_ptr<const conf::Config> config) {
     const auto removed = registry_.take(std::move(config));
+    applyTls();
     for (const auto& place : removed)
         events_.add(place->key.pool, place->key.backend, "reload",
                     "no longer in the configuration; its server is left as it is");
     registry_.reassignEdited();
     health_.configure();
+    names_.configure();
     servers_.bringUp();
     backups_.configure();
     views_.changed();

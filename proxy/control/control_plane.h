@@ -10,12 +10,14 @@
 #include "proxy/control/event_log.h"
 #include "proxy/control/health_monitor.h"
 #include "proxy/control/latency_window.h"
+#include "proxy/control/names.h"
 #include "proxy/control/recovery_actions.h"
 #include "proxy/control/recovery_driver.h"
 #include "proxy/control/registry.h"
 #include "proxy/control/return_watch.h"
 #include "proxy/control/server_processes.h"
 #include "proxy/control/status.h"
+#include "proxy/control/tls_contexts.h"
 #include "proxy/control/views.h"
 #include "proxy/recovery/journal.h"
 #include "proxy/recovery/steps.h"
@@ -70,7 +72,8 @@ class ControlPlane final : public Control {
     ControlPlane(EventLoop& loop, const Clock& clock, Options options,
                  std::unique_ptr<recovery::Journal> journal, const conf::Config& config);
     Result<> begin(const std::shared_ptr<const conf::Config>& config);
-    Result<> openListeners(const conf::Config& config);
+    Result<> openListeners(const conf::Config& config, TlsContexts tls);
+    void applyTls();
     void take(std::shared_ptr<const conf::Config> config);
     void wire();
     void cameUp(Place& place);
@@ -94,6 +97,7 @@ class ControlPlane final : public Control {
     Instant started_;
     std::unique_ptr<recovery::Journal> journal_;
     Registry registry_;
+    TlsContexts tls_;
     EventLog events_;
     Counters counters_;
     LatencyWindow latencies_;
@@ -107,6 +111,7 @@ class ControlPlane final : public Control {
     RecoveryDriver driver_;
     RecoveryActions actions_;
     ReturnWatch returns_;
+    Names names_;
     Timer periodic_;
     bool draining_ = false;
 };

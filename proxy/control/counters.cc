@@ -37,15 +37,23 @@ Counters::Totals now(const PoolStats& stats) {
     return {{"requests", stats.sum(&S::requests)},
             {"errors", stats.sum(&S::errors)},
             {"retries", stats.sum(&S::retries)},
+            {"hedges", stats.sum(&S::hedges)},
+            {"hedges_won", stats.sum(&S::hedges_won)},
             {"held", stats.sum(&S::held)},
             {"client_aborts", stats.sum(&S::client_aborts)}};
 }
 
 Counters::Totals now(const ListenerStats& stats) {
     using S = ListenerShard;
-    return {{"connections", stats.sum(&S::connections)},
-            {"requests", stats.sum(&S::requests)},
-            {"bad_requests", stats.sum(&S::bad_requests)}};
+    Counters::Totals totals{{"connections", stats.sum(&S::connections)},
+                            {"requests", stats.sum(&S::requests)},
+                            {"bad_requests", stats.sum(&S::bad_requests)},
+                            {"handshakes", stats.sum(&S::handshakes)},
+                            {"resumptions", stats.sum(&S::resumptions)},
+                            {"handshake_failures", stats.sum(&S::handshake_failures)}};
+    for (size_t i = 0; i < kRefusals; ++i)
+        totals[std::string("refused_") + kRefusalNames[i]] = stats.refused(static_cast<Refusal>(i));
+    return totals;
 }
 
 constexpr std::string_view kRecoveries = "recoveries ";  // + pool: counts by result, and "last"

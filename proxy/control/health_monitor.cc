@@ -80,8 +80,16 @@ void HealthMonitor::configure() {
             }
             known->second.policy = health::policyOf(pool.conf, *server);
             place->health = health::adapt(place->health, known->second.policy);
-            scheduler_.setTarget({place->name(), server->address, pool.conf.checks});
+            check(*place, *server);
         }
+}
+
+// One whose name has not been found yet is not asked, and so not blamed.
+void HealthMonitor::check(const Place& place, const conf::Server& server) {
+    const auto& pool = registry_.poolOf(place);
+    if (!server.address.valid()) return scheduler_.removeTarget(place.name());
+    scheduler_.setTarget(
+        {place.name(), server.address, pool.conf.checks, {pool.tls, pool.conf.proxy_protocol}});
 }
 
 // The server that fills the place; a fenced one may come back (return_watch.h).
@@ -102,7 +110,7 @@ void HealthMonitor::begin(Place& place, const conf::Server& server, OnReplacemen
     heardMore(place, watch);
     place.health = health::initialState(watch.policy, loop_.now());
     place.health_since = Wall::now();
-    scheduler_.setTarget({place.name(), server.address, pool.conf.checks});
+    check(place, server);
     scheduler_.setFast(place.name(), health::wantsFastProbe(place.health, loop_.now()));
     armTick(place, watch);
     views_.changed();
@@ -197,7 +205,9 @@ void HealthMonitor::lookLonger(Place& place, Watch& watch) {
     const auto& pool = registry_.poolOf(place);
     const auto* const server = pool.server(watch.server);
     if (!server) return;
-    watch.probe = std::make_unique<health::LifeProbe>(loop_, server->address, pool.conf.checks);
+    watch.probe =
+        std::make_unique<health::LifeProbe>(loop_, server->address, pool.conf.checks,
+                                            health::Speech{pool.tls, pool.conf.proxy_protocol});
     watch.probe->start([this, key = place.key](health::Outcome outcome, std::string text) {
         lookedLonger(key, {outcome, {}, std::move(text)});
     });

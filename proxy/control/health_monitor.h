@@ -78,6 +78,7 @@ class HealthMonitor {
     bool feed(Place& place, const health::HealthEvent& event);  // true: the verdict changed
     void onTransition(Place& place, Watch& watch, const health::Transition& transition);
     void giveEvidence(Place& place, const health::Transition& transition);
+    void check(const Place& place, const conf::Server& server);
     const conf::Server* watched(const Place& place) const;
     void lookForFirstProof(Place& place, Watch& watch);
     void lookForDeath(Place& place, Watch& watch);

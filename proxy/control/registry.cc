@@ -6,6 +6,8 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "proxy/control/limits.h"
+#include "proxy/control/pool_keys.h"
 
 namespace regrow::control {
 namespace {
@@ -25,8 +27,9 @@ void addArgv(std::string& text, const conf::Argv& argv) {
 
 std::string configHash(const conf::Server& server) {
     std::string text;
-    for (const auto& part : {server.name, server.address.text(), server.data, server.service.user,
-                             server.service.directory})
+    for (const auto& part :
+         {server.name, server.lookup.empty() ? server.address.text() : server.lookup, server.data,
+          server.service.user, server.service.directory})
         addPart(text, part);
     for (const auto& argv : {server.service.run, server.service.start, server.service.stop,
                              server.service.status, server.service.environment})
@@ -56,14 +59,45 @@ bool PoolState::isSpare(const std::string& server) const {
 std::vector<std::unique_ptr<Place>> Registry::take(std::shared_ptr<const conf::Config> config) {
     std::vector<std::unique_ptr<Place>> removed;
     std::map<std::string, PoolState> fresh;
-    for (const auto& [name, pool] : config->pools) fresh.emplace(name, takePool(pool, removed));
+    for (const auto& [name, pool] : config->pools) {
+        const auto old = pools_.find(name);
+        auto state = takePool(pool, removed);
+        buildKeys(state, old == pools_.end() ? nullptr : &old->second, config->state_dir);
+        fresh.emplace(name, std::move(state));
+    }
     for (auto& [name, pool] : pools_)
         for (auto& place : pool.places)
             if (place) removed.push_back(std::move(place));
     pools_ = std::move(fresh);
+    const auto known = resolved_;
+    for (const auto& [name, resolved] : known) setResolved(name, resolved);
+    limits_ = limitsView(*config, Machine::own());
     config_ = std::move(config);
     ++generation_;
     return removed;
+}
+
+std::set<std::string> Registry::lookups() const {
+    std::set<std::string> names;
+    for (const auto& [name, pool] : pools_)
+        for (const auto& [server_name, server] : pool.servers)
+            if (!server.lookup.empty()) names.insert(server.lookup);
+    return names;
+}
+
+Resolved Registry::resolved(const std::string& lookup) const {
+    const auto it = resolved_.find(lookup);
+    return it == resolved_.end() ? Resolved{} : it->second;
+}
+
+void Registry::setResolved(const std::string& lookup, const Resolved& resolved) {
+    resolved_[lookup] = resolved;
+    for (auto& [name, pool] : pools_) {
+        for (auto& [server_name, server] : pool.servers)
+            if (server.lookup == lookup) server.address = resolved.address;
+        for (const auto& place : pool.places)
+            if (place->conf.server.lookup == lookup) place->conf.server.address = resolved.address;
+    }
 }
 
 void Registry::reassignEdited() {

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -58,10 +59,13 @@ struct PoolState {
     conf::Pool conf;
     uint32_t slot = 0;
     std::shared_ptr<PoolStats> stats;
-    std::vector<std::unique_ptr<Place>> places;  // in the order of the file
+    std::shared_ptr<const tls::ClientContext> tls;  // null: plain
+    std::vector<std::unique_ptr<Place>> places;     // in the order of the file
     std::map<std::string, conf::Server>
         servers;  // all that may fill a place: first ones and spares
     recovery::Panic panic;
+    std::shared_ptr<const KeyTable> keys;      // with balance: hash
+    std::shared_ptr<const Affinity> affinity;  // with affinity
 
     Place* find(const std::string& backend) const;
     const conf::Server* server(const std::string& name) const;
@@ -73,8 +77,16 @@ struct PoolState {
 struct ListenerState {
     conf::Listener conf;
     uint32_t slot = 0;  // WorkerPool's
-    std::shared_ptr<const Router> router;
+    std::shared_ptr<const RouteTable> routes;
     std::shared_ptr<ListenerStats> stats;
+    std::shared_ptr<const net::TlsServer> tls;  // null: plain
+    std::shared_ptr<net::ClientTable> clients;  // of the address; null: `accept` was never on
+};
+
+// What a name was last found to be.
+struct Resolved {
+    Address address;    // the last good one; invalid: never found
+    std::string error;  // of the last look-up
 };
 
 // The pools as they are now: configuration, places, servers. Plain data with look-ups; who changes
@@ -95,6 +107,7 @@ class Registry {
     void reassignEdited();
 
     const conf::Config& config() const { return *config_; }
+    const LimitsView& limits() const { return limits_; }
     uint64_t generation() const { return generation_; }
     std::map<std::string, PoolState>& pools() { return pools_; }
     const std::map<std::string, PoolState>& pools() const { return pools_; }
@@ -119,6 +132,12 @@ class Registry {
     std::optional<std::string> repositoryOf(
         const PoolState& pool) const;  // name of the one that is read
 
+    // Names that servers are reached by. An address that is set here shows wherever the server
+    // does.
+    std::set<std::string> lookups() const;
+    Resolved resolved(const std::string& lookup) const;
+    void setResolved(const std::string& lookup, const Resolved& resolved);
+
     recovery::Journal& journal() { return journal_; }
     const recovery::Journal& journal() const { return journal_; }
     size_t workers() const { return workers_; }
@@ -133,6 +152,8 @@ class Registry {
     uint32_t next_slot_ = 1;
     std::map<std::string, PoolState> pools_;
     std::vector<ListenerState> listeners_;
+    std::map<std::string, Resolved> resolved_;  // by Server::lookup
+    LimitsView limits_;
 };
 
 // Changes when, and only when, the operator edits what the server is: then the file wins over the

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -11,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "proxy/balance/stats.h"
 
 // Everything the surfaces (stats, metrics, dashboard, status, why) show, as plain values that
 // control fills on demand. The names follow the stats contract; rendering is pure and lives in
@@ -36,6 +38,8 @@ struct BackendStatus {
     std::string state;  // starting up suspect down draining maintenance restoring warming
     std::string server;
     std::string address;
+    std::string lookup;        // the name that the address was found by; empty: it is as written
+    std::string lookup_error;  // of the last look-up
     uint64_t epoch = 0;
     WallTime since;
     std::string reason;
@@ -118,6 +122,8 @@ struct PoolStatus {
     uint64_t requests = 0;
     uint64_t errors = 0;
     uint64_t retries = 0;
+    uint64_t hedges = 0;
+    uint64_t hedges_won = 0;  // by the second backend
     std::vector<BackendStatus> backends;
     std::vector<SpareStatus> spares;
     std::optional<BackupStatus> backup;
@@ -134,6 +140,10 @@ struct ListenerStatus {
     uint64_t requests = 0;
     uint64_t bad_requests = 0;
     bool tls = false;
+    uint64_t handshakes = 0;
+    uint64_t resumptions = 0;  // of those
+    uint64_t handshake_failures = 0;
+    std::array<uint64_t, kRefusals> refused{};  // by reason
 };
 
 struct RepositoryStatus {

@@ -57,9 +57,12 @@ BackendStatus backendStatus(const StatusSources& s, const Place& place) {
     status.state = backendState(s.registry, place);
     status.server = assignment.server;
     status.address = filling ? filling->address.text() : "";
+    status.lookup = filling ? filling->lookup : "";
+    status.lookup_error = s.registry.resolved(status.lookup).error;
     status.epoch = assignment.epoch;
     status.since = place.health_since;
     status.reason = reasonOf(s, place, status.state);
+    if (filling && !filling->address.valid()) status.reason = status.lookup_error;
     if (filling && s.supervisor)
         if (const auto process = s.supervisor->process(place.key.pool + "/" + filling->name))
             status.pid = process->pid;
@@ -189,6 +192,8 @@ PoolStatus poolStatus(const StatusSources& s, const PoolState& pool) {
     status.requests = totals["requests"];
     status.errors = totals["errors"];
     status.retries = totals["retries"];
+    status.hedges = totals["hedges"];
+    status.hedges_won = totals["hedges_won"];
     for (const auto& place : pool.places) {
         status.backends.push_back(backendStatus(s, *place));
         if (place->recovery) status.active.push_back(recoveryStatus(*place));
@@ -238,7 +243,11 @@ Status buildStatus(const StatusSources& s) {
         auto totals = s.counters.listener(listener);
         status.listeners.push_back({listener.conf.listen.text(), totals["connections"],
                                     listener.stats->sum(&ListenerShard::open), totals["requests"],
-                                    totals["bad_requests"], false});
+                                    totals["bad_requests"], listener.tls != nullptr,
+                                    totals["handshakes"], totals["resumptions"],
+                                    totals["handshake_failures"]});
+        for (size_t i = 0; i < kRefusals; ++i)
+            status.listeners.back().refused[i] = totals[std::string("refused_") + kRefusalNames[i]];
     }
     for (const auto& [name, pool] : s.registry.pools()) status.pools[name] = poolStatus(s, pool);
     for (const auto& [name, repository] : s.backups.repositories())

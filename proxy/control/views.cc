@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "proxy/balance/router.h"
-
 namespace regrow::control {
 namespace {
 
@@ -22,10 +20,12 @@ BackendView backendView(const Registry& registry, const Place& place) {
     view.name = place.key.backend;
     view.address =
         (filling ? *filling : place.conf.server).address;  // fenced: any, it is not accepting
+    view.lookup = (filling ? *filling : place.conf.server).lookup;
     view.epoch = registry.assignment(place).epoch;
     view.accepting = accepting(registry, place);
     view.weight = place.conf.weight;
     view.max_connections = place.conf.max_connections;
+    view.priority = place.conf.priority;
     view.ramp_from = place.ramp_from;
     view.ramp = place.ramp;
     view.stats = place.stats;
@@ -37,9 +37,15 @@ PoolView poolView(const Registry& registry, const PoolState& pool) {
     view.slot = pool.slot;
     view.name = pool.conf.name;
     view.balance = pool.conf.balance;
+    view.hash = pool.conf.hash;
+    view.keys = pool.keys;
+    view.affinity = pool.affinity;
     view.retry = pool.conf.retry;
     view.timeouts = pool.conf.timeouts;
+    view.proxy_protocol = pool.conf.proxy_protocol;
     view.hold = pool.conf.hold;
+    view.compress = pool.conf.compress;
+    view.tls = pool.tls;
     view.stats = pool.stats;
     for (const auto& place : pool.places) {
         view.backends.push_back(backendView(registry, *place));
@@ -48,12 +54,20 @@ PoolView poolView(const Registry& registry, const PoolState& pool) {
     return view;
 }
 
-ListenerView listenerView(const ListenerState& listener) {
+ListenerView listenerView(const Registry& registry, const ListenerState& listener) {
     ListenerView view;
     view.slot = listener.slot;
     view.timeouts = listener.conf.timeouts;
+    view.h2c = listener.conf.h2c;
+    view.mode = listener.conf.mode;
+    if (const auto pool = registry.pools().find(listener.conf.pool); pool != registry.pools().end())
+        view.pool = static_cast<uint32_t>(std::distance(registry.pools().begin(), pool));
+    view.proxy_protocol = listener.conf.proxy_protocol;
     view.trusted_proxies = listener.conf.trusted_proxies;
-    view.router = listener.router;
+    view.accept = listener.conf.accept;
+    view.clients = listener.clients;
+    view.routes = listener.routes;
+    view.tls = listener.tls;
     view.stats = listener.stats;
     return view;
 }
@@ -64,6 +78,7 @@ bool accepting(const Registry& registry, const Place& place) {
     const auto flags = registry.flags(place);
     if (place.fenced || place.data_in_doubt || flags.drained || !registry.filling(place))
         return false;
+    if (!registry.filling(place)->address.valid()) return false;  // a name, not found yet
     if (place.health.verdict == health::Verdict::up) return true;
     return registry.poolOf(place).panic.panicking() && answersSomething(place.health);
 }
@@ -71,23 +86,12 @@ bool accepting(const Registry& registry, const Place& place) {
 std::shared_ptr<const View> buildView(const Registry& registry) {
     auto view = std::make_shared<View>();
     view->generation = registry.generation();
+    view->limits = registry.limits();
     for (const auto& [name, pool] : registry.pools())
         view->pools.push_back(poolView(registry, pool));
     for (const auto& listener : registry.listeners())
-        view->listeners.push_back(listenerView(listener));
+        view->listeners.push_back(listenerView(registry, listener));
     return view;
-}
-
-std::shared_ptr<const Router> buildRouter(const conf::Config& config,
-                                          const conf::Listener& listener) {
-    std::map<std::string, uint32_t> index;  // of the pools in a view: in the order of their names
-    for (const auto& [name, pool] : config.pools)
-        index.emplace(name, static_cast<uint32_t>(index.size()));
-    std::vector<RouteRule> rules;
-    rules.reserve(listener.routes.size());
-    for (const auto& route : listener.routes)
-        rules.push_back({route.host, route.path, index.at(route.pool)});
-    return std::make_shared<const Router>(rules);
 }
 
 ViewPublisher::ViewPublisher(EventLoop& loop, const Registry& registry, Publish publish)

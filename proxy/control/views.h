@@ -17,10 +17,6 @@ bool accepting(const Registry& registry, const Place& place);
 // The picture workers get. Pure.
 std::shared_ptr<const View> buildView(const Registry& registry);
 
-// Once for each configuration, not for each view: it may hold thousands of routes.
-std::shared_ptr<const Router> buildRouter(const conf::Config& config,
-                                          const conf::Listener& listener);
-
 // Publishes views: at most one a loop turn, however many changes were made in it. Control loop
 // only.
 class ViewPublisher {

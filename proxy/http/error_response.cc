@@ -12,10 +12,22 @@ struct Status {
     std::string_view detail;
 };
 constexpr std::array kStatuses = {
+    Status{200, "OK", ""},
+    Status{201, "Created", ""},
+    Status{204, "No Content", ""},
+    Status{301, "Moved Permanently", ""},
+    Status{302, "Found", ""},
+    Status{303, "See Other", ""},
+    Status{304, "Not Modified", ""},
+    Status{307, "Temporary Redirect", ""},
+    Status{308, "Permanent Redirect", ""},
     Status{400, "Bad Request", "the request is not valid HTTP"},
+    Status{401, "Unauthorized", "a user name and password are needed here"},
+    Status{403, "Forbidden", "this may not be asked from there"},
     Status{404, "Not Found", "no route is configured for this host and path"},
     Status{405, "Method Not Allowed", "this method is not served here"},
     Status{408, "Request Timeout", "the request did not arrive in time"},
+    Status{410, "Gone", "this is no longer here"},
     Status{413, "Content Too Large", "the request body is too large"},
     Status{414, "URI Too Long", "the request target is too long"},
     Status{417, "Expectation Failed", "only 100-continue can be expected"},
@@ -52,27 +64,28 @@ std::string_view reasonPhrase(uint16_t status) {
     return known != nullptr ? known->reason : std::string_view();
 }
 
-void writeErrorResponse(HeadWriter& out, const ErrorResponse& response) {
+void writeErrorBody(HeadWriter& out, const ErrorResponse& response) {
     const Status* known = find(response.status);
-    const std::string_view reason = known != nullptr ? known->reason : "";
     const std::string_view fallback = known != nullptr ? known->detail : "";
     const std::string_view detail = response.detail.empty() ? fallback : response.detail;
-    const std::string_view separator = detail.empty() ? "" : ": ";
-    // "502 Bad Gateway: the backend gave no usable answer\n"
-    const size_t body_size = 4 + reason.size() + separator.size() + detail.size() + 1;
+    out.addNumber(response.status), out.add(' '), out.add(reasonPhrase(response.status));
+    if (!detail.empty()) out.add(": "), out.add(detail);
+    out.add('\n');
+}
 
-    out.add("HTTP/1.1 "), out.addNumber(response.status), out.add(' '), out.add(reason),
-        out.add("\r\n");
-    out.add("Content-Type: text/plain; charset=utf-8\r\nContent-Length: "),
-        out.addNumber(body_size);
-    out.add("\r\nCache-Control: no-store\r\n");
-    if (!response.date.empty()) out.addField("Date", response.date);
-    if (response.retry_after_s != 0)
-        out.add("Retry-After: "), out.addNumber(response.retry_after_s), out.add("\r\n");
+void writeErrorResponse(HeadWriter& out, const ErrorResponse& response) {
+    std::array<char, 2 * kErrorResponseBytes> text;
+    HeadWriter body(text.data(), text.size());
+    writeErrorBody(body, response);
+
+    out.add("HTTP/1.1 "), out.addNumber(response.status), out.add(' ');
+    out.add(reasonPhrase(response.status)), out.add("\r\n");
+    ErrorText numbers;
+    visitErrorFields(
+        response, body.size(), numbers,
+        [&](std::string_view name, std::string_view value) { out.addField(name, value); });
     out.add(response.keep_alive ? "Connection: keep-alive\r\n\r\n" : "Connection: close\r\n\r\n");
-    if (response.head_only) return;
-    out.addNumber(response.status), out.add(' '), out.add(reason), out.add(separator),
-        out.add(detail), out.add('\n');
+    if (!response.head_only) out.add(body.text());
 }
 
 void writeHttpDate(HeadWriter& out, int64_t unix_seconds) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string_view>
 
@@ -20,6 +21,28 @@ struct ErrorResponse {
 // At most kErrorResponseBytes plus the detail twice.
 inline constexpr size_t kErrorResponseBytes = 512;
 void writeErrorResponse(HeadWriter& out, const ErrorResponse& response);
+// "502 Bad Gateway: the backend gave no usable answer\n", for HEAD too.
+void writeErrorBody(HeadWriter& out, const ErrorResponse& response);
+// Memory for its numbers: what visitErrorFields() hands out stays good as long as this.
+struct ErrorText {
+    std::array<char, 20> length;
+    std::array<char, 10> retry_after;
+};
+// Its fields but for Connection, as `take(name, value)`.
+template <class Take>
+void visitErrorFields(const ErrorResponse& response, size_t body_bytes, ErrorText& text,
+                      Take&& take) {
+    HeadWriter length(text.length.data(), text.length.size());
+    length.addNumber(body_bytes);
+    take("Content-Type", "text/plain; charset=utf-8");
+    take("Content-Length", length.text());
+    take("Cache-Control", "no-store");
+    if (!response.date.empty()) take("Date", response.date);
+    if (response.retry_after_s == 0) return;
+    HeadWriter retry_after(text.retry_after.data(), text.retry_after.size());
+    retry_after.addNumber(response.retry_after_s);
+    take("Retry-After", retry_after.text());
+}
 
 inline constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 

@@ -1,3 +1,6 @@
+#include <charconv>
+#include <optional>
+
 #include "proxy/http/forward.h"
 
 namespace regrow::proxy {
@@ -10,18 +13,21 @@ using http::RequestHead;
 enum class Fate { pass, ours, drop };
 
 // What becomes of a field the parser has not marked. `ours`: we write it ourselves.
-Fate fateOf(const Field& f, bool trusted) {
+Fate fateOf(const Field& f, const ClientIdentity& client) {
+    const bool trusted = client.trusted();
     switch (f.id) {
         case FieldId::host:
         case FieldId::content_length:
         case FieldId::expect:
+        case FieldId::trailer:
         case FieldId::forwarded:
         case FieldId::x_forwarded_for: return Fate::ours;
         case FieldId::x_forwarded_proto:
         case FieldId::x_forwarded_host:
         case FieldId::x_forwarded_other:
         case FieldId::x_real_ip: return trusted ? Fate::pass : Fate::drop;
-        case FieldId::trailer:  // they are checked and not passed on
+        case FieldId::client_cert:
+            return trusted && !client.certificate() ? Fate::pass : Fate::drop;
         case FieldId::proxy: return Fate::drop;
         default: return Fate::pass;
     }
@@ -33,13 +39,32 @@ void addRequestLine(HeadWriter& out, const RequestHead& head) {
     out.add(" HTTP/1.1\r\n");
 }
 
-void addHost(HeadWriter& out, const RequestHead& head, std::string_view fallback) {
-    out.addField("Host", head.authority.empty() ? fallback : head.authority);
+void addHost(HeadWriter& out, const RequestHead& head, const RequestForward& how) {
+    if (!how.host.empty()) return out.addField("Host", how.host);
+    out.addField("Host", head.authority.empty() ? how.fallback_host : head.authority);
+}
+
+// Nothing when it is no number of at most 9 digits.
+std::optional<uint32_t> hopsLeft(const Field& f) {
+    const std::string_view text = f.value();
+    uint32_t hops = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), hops);
+    if (error != std::errc() || end != text.data() + text.size() || text.size() > 9)
+        return std::nullopt;
+    return hops;
+}
+
+void addOne(HeadWriter& out, const RequestHead& head, const Field& f) {
+    if (f.id != FieldId::max_forwards || head.method != http::Method::options)
+        return out.addField(f.name(), f.value());
+    out.add("Max-Forwards: "), out.addNumber(hopsLeft(f).value_or(1) - 1), out.add("\r\n");
 }
 
 void addFraming(HeadWriter& out, const RequestHead& head) {
     if (head.body.kind == http::BodyKind::chunked) {
         out.add("Transfer-Encoding: chunked\r\n");
+        for (const Field& f : head.fields)
+            if (f.id == FieldId::trailer && !f.drop) out.addField("Trailer", f.value());
     } else if (head.has_content_length) {
         out.add("Content-Length: "), out.addNumber(head.body.length), out.add("\r\n");
     }
@@ -82,30 +107,56 @@ void addForwarded(HeadWriter& out, const RequestHead& head, const ClientIdentity
     out.add(";proto="), out.add(client.scheme()), out.add("\r\n");
 }
 
+// What the client proved by its certificate, where it was asked for one. Nobody else can have set
+// these: what came under their names is dropped.
+void addClientCertificate(HeadWriter& out, const ClientIdentity& client) {
+    const tls::PeerCertificate* const certificate = client.certificate();
+    if (!certificate) return;
+    out.addField("X-Client-Cert-Verify", certificate->shown ? "SUCCESS" : "NONE");
+    if (!certificate->shown) return;
+    if (!certificate->subject.empty()) out.addField("X-Client-Cert-Subject", certificate->subject);
+    out.addField("X-Client-Cert-SHA256", certificate->sha256);
+}
+
 void addVia(HeadWriter& out, http::Version received, std::string_view name) {
-    out.add(received == http::Version::http11 ? "Via: 1.1 " : "Via: 1.0 ");
+    out.add("Via: "), out.add(http::numberOf(received)), out.add(' ');
     out.add(name), out.add("\r\n");
 }
 
 void addConnection(HeadWriter& out, const RequestHead& head) {
-    if (head.upgrade.empty()) return;
-    out.addField("Upgrade", head.upgrade);
-    out.add("Connection: Upgrade\r\n");
+    if (head.te_trailers) out.add("TE: trailers\r\n");
+    if (!head.upgrade.empty()) out.addField("Upgrade", head.upgrade);
+    if (head.te_trailers && !head.upgrade.empty())
+        out.add("Connection: TE, Upgrade\r\n");
+    else if (head.te_trailers || !head.upgrade.empty())
+        out.add(head.te_trailers ? "Connection: TE\r\n" : "Connection: Upgrade\r\n");
 }
 
 }  // namespace
 
+Hops maxForwards(const RequestHead& head) {
+    Hops least = Hops::unlimited;
+    for (const Field& f : head.fields) {
+        if (f.id != FieldId::max_forwards || f.drop) continue;
+        const auto hops = hopsLeft(f);
+        if (!hops || least != Hops::unlimited) return Hops::invalid;
+        least = *hops == 0 ? Hops::none : Hops::some;
+    }
+    return least;
+}
+
 void writeRequestHead(HeadWriter& out, const RequestHead& head, const ClientIdentity& client,
                       const RequestForward& how) {
     addRequestLine(out, head);
-    addHost(out, head, how.fallback_host);
+    addHost(out, head, how);
     for (const Field& f : head.fields)
-        if (!f.drop && fateOf(f, client.trusted()) == Fate::pass) out.addField(f.name(), f.value());
+        if (!f.drop && fateOf(f, client) == Fate::pass) addOne(out, head, f);
     addFraming(out, head);
     if (how.pass_expect && head.expect_continue) out.add("Expect: 100-continue\r\n");
     addForwardedFor(out, head, client);
     addForwardedProtoAndHost(out, head, client);
     addForwarded(out, head, client);
+    addClientCertificate(out, client);
     addVia(out, head.version, how.via_name);
     addConnection(out, head);
     out.add("\r\n");

@@ -1,35 +1,18 @@
 #include "proxy/http/error_response.h"
 #include "proxy/http/forward.h"
+#include "proxy/http/response_fields.h"
 
 namespace regrow::proxy {
 namespace {
 
 using http::Body;
 using http::BodyKind;
-using http::Field;
 using http::FieldId;
 using http::ResponseHead;
 
 void addStatusLine(HeadWriter& out, const ResponseHead& head) {
     out.add("HTTP/1.1 "), out.addNumber(head.status), out.add(' ');
     out.add(head.reason), out.add("\r\n");
-}
-
-bool passes(const Field& f) {
-    return !f.drop && f.id != FieldId::content_length && f.id != FieldId::trailer;
-}
-
-// HEAD and 304 may say how long the body would have been; 1xx and 204 must not.
-bool tellsLength(const ResponseHead& head) {
-    return head.has_content_length && head.status >= 200 && head.status != 204;
-}
-
-void addFraming(HeadWriter& out, const ResponseHead& head, const Body& body) {
-    if (body.kind == BodyKind::chunked) {
-        out.add("Transfer-Encoding: chunked\r\n");
-    } else if (tellsLength(head)) {
-        out.add("Content-Length: "), out.addNumber(head.content_length), out.add("\r\n");
-    }
 }
 
 void addConnection(HeadWriter& out, const ResponseHead& head, const ResponseForward& how) {
@@ -44,34 +27,38 @@ void addConnection(HeadWriter& out, const ResponseHead& head, const ResponseForw
     }
 }
 
-void addDate(HeadWriter& out, const ResponseHead& head, std::string_view date) {
-    if (head.interim() || date.empty()) return;
-    const Field* received = head.fields.find(FieldId::date);
-    if (received == nullptr || received->drop) out.addField("Date", date);
-}
-
 }  // namespace
 
 Body downstreamBody(const ResponseHead& head, http::Method method, http::Version client) {
     Body body = head.bodyFor(method);
     if (body.kind == BodyKind::chunked && client == http::Version::http10)
         body.kind = BodyKind::until_close;
-    if (body.kind == BodyKind::until_close && client == http::Version::http11)
+    if (body.kind == BodyKind::until_close && client != http::Version::http10)
         body.kind = BodyKind::chunked;
     return body;
 }
 
 void writeResponseHead(HeadWriter& out, const ResponseHead& head, const ResponseForward& how) {
-    const Body body = downstreamBody(head, how.method, how.client);
     addStatusLine(out, head);
-    for (const Field& f : head.fields)
-        if (passes(f)) out.addField(f.name(), f.value());
-    addFraming(out, head, body);
-    addDate(out, head, how.date);
-    out.add(head.version == http::Version::http11 ? "Via: 1.1 " : "Via: 1.0 ");
-    out.add(how.via_name), out.add("\r\n");
+    ResponseText text;
+    visitResponseFields(head, how, text, [&](std::string_view name, std::string_view value) {
+        out.addField(name, value);
+    });
+    if (downstreamBody(head, how.method, how.client).kind == BodyKind::chunked)
+        out.add("Transfer-Encoding: chunked\r\n");
     addConnection(out, head, how);
     out.add("\r\n");
+}
+
+bool allowedInTrailers(std::string_view name) {
+    const FieldId id = http::fieldIdOf(name);
+    const bool hop = id >= FieldId::connection && id <= FieldId::expect;
+    const bool vouched = id >= FieldId::via && id <= FieldId::proxy;
+    const bool control = id == FieldId::trailer || id == FieldId::max_forwards ||
+                         id == FieldId::authorization || id == FieldId::cookie ||
+                         id == FieldId::set_cookie || id == FieldId::content_encoding ||
+                         id == FieldId::content_type || id == FieldId::content_range;
+    return !hop && !vouched && !control && name.find('_') == std::string_view::npos;
 }
 
 void writeChunkHead(HeadWriter& out, uint64_t payload_bytes) {

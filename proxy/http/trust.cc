@@ -32,6 +32,17 @@ std::optional<Bytes> bytesOf(const Address& peer) {
     return bytes;
 }
 
+std::optional<Bytes> bytesOf(std::string_view text) {
+    std::array<char, INET6_ADDRSTRLEN> terminated{};
+    if (text.size() >= terminated.size()) return std::nullopt;
+    std::memcpy(terminated.data(), text.data(), text.size());
+    in_addr ipv4;
+    if (inet_pton(AF_INET, terminated.data(), &ipv4) == 1) return mapped(&ipv4);
+    Bytes bytes{};
+    if (inet_pton(AF_INET6, terminated.data(), bytes.data()) != 1) return std::nullopt;
+    return bytes;
+}
+
 // Whether the first `bits` bits are the same.
 bool samePrefix(const Bytes& a, const Bytes& b, int bits) {
     const auto whole = static_cast<size_t>(bits / 8);
@@ -94,12 +105,21 @@ Result<ProxyTrust> ProxyTrust::parse(const std::vector<std::string>& cidrs) {
     return trust;
 }
 
+bool ProxyTrust::within(const Bytes& bytes) const {
+    return std::any_of(networks_.begin(), networks_.end(),
+                       [&](const Network& n) { return samePrefix(bytes, n.prefix, n.bits); });
+}
+
 bool ProxyTrust::trusts(const Address& peer) const {
     if (peer.isUnix()) return unix_peers_;
     const auto bytes = bytesOf(peer);
-    if (!bytes) return false;
-    return std::any_of(networks_.begin(), networks_.end(),
-                       [&](const Network& n) { return samePrefix(*bytes, n.prefix, n.bits); });
+    return bytes && within(*bytes);
+}
+
+bool ProxyTrust::contains(std::string_view ip) const {
+    if (ip == "unknown") return unix_peers_;
+    const auto bytes = bytesOf(ip);
+    return bytes && within(*bytes);
 }
 
 }  // namespace regrow::proxy

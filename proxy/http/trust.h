@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/address.h"
@@ -21,12 +22,17 @@ class ProxyTrust {
     static Result<ProxyTrust> parse(const std::vector<std::string>& cidrs);
 
     bool trusts(const Address& peer) const;
+    // As ClientIdentity::ip() has it; "unknown" is a peer on a unix socket. For lists of networks
+    // that are not about trust, too.
+    bool contains(std::string_view ip) const;
+    bool empty() const { return networks_.empty() && !unix_peers_; }
 
   private:
     struct Network {
         std::array<uint8_t, 16> prefix{};  // IPv4 as ::ffff:a.b.c.d
         int bits = 0;                      // of the 128
     };
+    bool within(const std::array<uint8_t, 16>& address) const;
     static Result<Network> parseNetwork(const std::string& text);
 
     std::vector<Network> networks_;

@@ -32,10 +32,13 @@ std::unexpected<Error> bindFailed(int error, const Address& address) {
     return failed;
 }
 
-Result<UniqueFd> boundSocket(const Address& address, bool reuse_port) {
+Result<UniqueFd> boundSocket(const Address& address, bool reuse_port, int unix_mode) {
     UniqueFd fd(::socket(address.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd) return failErrno(errno, "cannot make a socket for " + address.text(), Source::us);
     const int on = 1;
+    // The mode before bind is the most that the path is created with (Linux), so that it is never
+    // open to more, not even for an instant; the umask may take of it, which is given back after.
+    if (address.isUnix()) ::fchmod(fd.get(), static_cast<mode_t>(unix_mode));
     if (!address.isUnix()) {
         ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
         if (reuse_port) ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
@@ -45,6 +48,8 @@ Result<UniqueFd> boundSocket(const Address& address, bool reuse_port) {
             ::setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     }
     if (::bind(fd.get(), address.sockaddrPtr(), address.length()) < 0)
+        return bindFailed(errno, address);
+    if (address.isUnix() && ::chmod(address.host().c_str(), static_cast<mode_t>(unix_mode)) < 0)
         return bindFailed(errno, address);
     return fd;
 }
@@ -61,32 +66,33 @@ Result<Address> localAddress(int fd) {
 Result<> clearUnixPath(const Address& address) {
     struct stat status{};
     const std::string path = address.host();
-    if (::stat(path.c_str(), &status) < 0) return {};
+    if (::lstat(path.c_str(), &status) < 0) return {};
     if (!S_ISSOCK(status.st_mode))
         return fail(Code::exists, Source::config,
                     "cannot listen on " + address.text() +
                         ": the path exists and is not a socket; move it away");
-    const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (::connect(probe.get(), address.sockaddrPtr(), address.length()) == 0)
+    // EAGAIN: somebody is there, with a full backlog.
+    const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (::connect(probe.get(), address.sockaddrPtr(), address.length()) == 0 || errno == EAGAIN)
         return bindFailed(EADDRINUSE, address);
-    ::unlink(path.c_str());
+    if (::unlink(path.c_str()) < 0) return bindFailed(errno, address);
     return {};
 }
 
 }  // namespace
 
-Result<ListenSockets> ListenSockets::open(const Address& address, int workers) {
+Result<ListenSockets> ListenSockets::open(const Address& address, int workers, int unix_mode) {
     ListenSockets sockets;
     sockets.address_ = address;
     if (address.isUnix()) {
         REGROW_CHECK(clearUnixPath(address));
     } else {
-        REGROW_TRY(const UniqueFd probe, boundSocket(address, false));
+        REGROW_TRY(const UniqueFd probe, boundSocket(address, false, unix_mode));
         REGROW_TRY(sockets.address_, localAddress(probe.get()));
     }
     const int count = address.isUnix() ? 1 : workers;
     for (int i = 0; i < count; ++i) {
-        REGROW_TRY(UniqueFd fd, boundSocket(sockets.address_, true));
+        REGROW_TRY(UniqueFd fd, boundSocket(sockets.address_, true, unix_mode));
         sockets.fds_.push_back(std::move(fd));
     }
     for (const UniqueFd& fd : sockets.fds_)
@@ -124,6 +130,12 @@ void Acceptor::start() {
     active_ = true;
 }
 
+void Acceptor::pause() {
+    if (active_) event_del(&event_);
+    active_ = false;
+    paused_ = true;
+}
+
 void Acceptor::stop() {
     if (!active_) return;
     event_del(&event_);
@@ -140,15 +152,14 @@ bool Acceptor::acceptUpTo(int count) {
         UniqueFd fd(::accept4(fd_, sa, &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (fd) {
             on_accept_(owner_, std::move(fd), Address::fromSockaddr(sa, length), slot_);
+            if (paused_) return false;
             continue;
         }
         if (errno == EINTR || errno == ECONNABORTED) continue;
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             log::warn("listener", "cannot accept: {}; pausing (raise LimitNOFILE if this repeats)",
                       failErrno(errno, "accept", Source::us).error().message);
-            if (active_) event_del(&event_);
-            active_ = false;
-            paused_ = true;
+            pause();
         }
         return false;
     }

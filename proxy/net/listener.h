@@ -21,7 +21,8 @@ namespace regrow::net {
 // address is first bound once without it: what is taken says so.
 class ListenSockets {
   public:
-    static Result<ListenSockets> open(const Address& address, int workers);
+    // `unix_mode`: of a unix path.
+    static Result<ListenSockets> open(const Address& address, int workers, int unix_mode = 0660);
     ListenSockets() = default;
     ListenSockets(ListenSockets&&) = default;
     ListenSockets& operator=(ListenSockets&&) = default;
@@ -52,7 +53,8 @@ class Acceptor {
 
     uint32_t listenerSlot() const { return slot_; }
     void start();
-    void stop();  // and takes what is in the backlog now: those clients were promised an answer
+    void stop();   // and takes what is in the backlog now: those clients were promised an answer
+    void pause();  // until resume(); who comes waits in the backlog
     void resume() {
         if (paused_) start();
     }

@@ -4,7 +4,7 @@
 
 #include <optional>
 
-#include "proxy/recovery/journal_crc.h"
+#include "base/crc32c.h"
 
 namespace regrow::recovery {
 namespace {

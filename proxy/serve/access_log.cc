@@ -101,14 +101,33 @@ void AccessLog::add(const LogDraft& draft, const LogLine& l) {
     char* at = buffer_.data() + size_;
     const auto* const form =
         json_
-            ? R"({{"time":"{}","client":"{}",{},"status":{},"bytes":{},{},"duration_ms":{:.3f},"pool":"{}","backend":"{}","upstream_ms":{:.3f},"retries":{},"held_ms":{:.0f},"why":"{}","detail":"{}"}})"
+            ? R"({{"time":"{}","client":"{}",{},"status":{},"bytes":{},{},"duration_ms":{:.3f},"pool":"{}","backend":"{}","upstream_ms":{:.3f},"retries":{},"hedged":{},"held_ms":{:.0f},"why":"{}","detail":"{}"}})"
               "\n"
-            : "{1} - - [{0}] {2} {3} {4} {5} {6:.3f}ms {7}/{8} upstream={9:.3f}ms retries={10} "
-              "held={11:.0f}ms why={12} detail=\"{13}\"\n";
+            : "{1} - - [{0}] {2} {3} {4} {5} {6:.3f}ms {7}/{8} upstream={9:.3f}ms retries={10}{11} "
+              "held={12:.0f}ms why={13} detail=\"{14}\"\n";
+    const auto written =
+        fmt::format_to_n(at, kLineRoom, fmt::runtime(form), time, l.client, request, l.status,
+                         l.bytes, headers, toMs(l.duration), l.pool.empty() ? "-" : l.pool,
+                         l.backend.empty() ? "-" : l.backend, toMs(l.upstream), l.retries,
+                         json_ ? (l.hedged ? "true" : "false") : (l.hedged ? " hedged" : ""),
+                         toMs(l.held), name(l.why), l.detail.empty() ? "-" : l.detail);
+    size_ += std::min(written.size, kLineRoom);
+}
+
+void AccessLog::addTcp(const TcpLogLine& l) {
+    if (buffer_.size() - size_ < kLineRoom) flush();
+    stamp();
+    const auto* const form =
+        json_
+            ? R"({{"time":"{}","client":"{}","method":"TCP","bytes":{},"received":{},"duration_ms":{:.3f},"pool":"{}","backend":"{}","connect_ms":{:.3f},"retries":{},"held_ms":{:.0f},"why":"{}","detail":"{}"}})"
+              "\n"
+            : "{1} - - [{0}] \"TCP\" - {2} received={3} {4:.3f}ms {5}/{6} connect={7:.3f}ms "
+              "retries={8} held={9:.0f}ms why={10} detail=\"{11}\"\n";
     const auto written = fmt::format_to_n(
-        at, kLineRoom, fmt::runtime(form), time, l.client, request, l.status, l.bytes, headers,
-        toMs(l.duration), l.pool.empty() ? "-" : l.pool, l.backend.empty() ? "-" : l.backend,
-        toMs(l.upstream), l.retries, toMs(l.held), name(l.why), l.detail.empty() ? "-" : l.detail);
+        buffer_.data() + size_, kLineRoom, fmt::runtime(form),
+        std::string_view(time_.data(), time_size_), l.client, l.bytes, l.received, toMs(l.duration),
+        l.pool.empty() ? "-" : l.pool, l.backend.empty() ? "-" : l.backend, toMs(l.connect),
+        l.retries, toMs(l.held), name(l.why), l.detail.empty() ? "-" : l.detail);
     size_ += std::min(written.size, kLineRoom);
 }
 

@@ -37,9 +37,25 @@ struct LogLine {
     std::string_view backend;  // the last one tried
     Duration upstream{};       // head sent to response head, of the last attempt
     int retries = 0;
+    bool hedged = false;  // a second backend was asked beside the first
     Duration held{};
     Cause why = Cause::none;
     std::string_view detail{};  // what our own answer said; empty: the backend answered
+};
+
+// Of a TCP session, written when it ends.
+struct TcpLogLine {
+    std::string_view client;
+    uint64_t bytes = 0;     // to the client
+    uint64_t received = 0;  // from it
+    Duration duration{};
+    std::string_view pool;
+    std::string_view backend;
+    Duration connect{};
+    int retries = 0;
+    Duration held{};
+    Cause why = Cause::none;
+    std::string_view detail{};
 };
 
 // One line per request, the combined format with our fields after it, or JSON. Lines gather in a
@@ -54,6 +70,7 @@ class AccessLog {
     bool on() const { return !path_.empty(); }
     bool json() const { return json_; }
     void add(const LogDraft& draft, const LogLine& line);
+    void addTcp(const TcpLogLine& line);
     void flush();
     void reopen();  // flushes first
 

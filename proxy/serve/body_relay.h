@@ -17,15 +17,24 @@ namespace regrow::serve {
 //     empty, fill again
 //
 // out() points into the buffer, before its unread bytes; do not fill, rewind or compact the buffer
-// until it is empty. Trailers are checked and dropped (RFC 9112 7.1.2 allows it).
+// until it is empty. Of the trailers those are kept that may be passed on, if they are wanted.
 class BodyRelay {
   public:
     // `chunk_out`: the receiver gets chunked framing; else the payload as it is.
-    void begin(http::Body in, bool chunk_out);
+    void begin(http::Body in, bool chunk_out, bool pass_trailers);
 
     bool transform(Buffer& in);  // false: the sender broke the framing, see flaw()
-    // The sender closed. False: in the middle of the body.
-    bool closed();
+    // The sender closed. False: in the middle of the body. `in` is empty; `trailers` came with the
+    // end ("name: value" CRLF lines), and are framed in it.
+    bool closed(Buffer& in, std::string_view trailers = {});
+    // Of a body that ended, when it is not framed here: lines as above, as long as out() would be.
+    std::string_view trailers() const { return trailers_; }
+
+    // What is sent was never received: a whole body of our own.
+    void give(std::string_view bytes) {
+        *this = BodyRelay();
+        out_ = bytes;
+    }
 
     std::string_view out() const { return out_; }
     void sent(size_t bytes) { out_.remove_prefix(bytes); }
@@ -36,12 +45,16 @@ class BodyRelay {
 
   private:
     void frame(char* begin, char* end);
+    char* frameEnd(char* to);
+    void keepTrailers(char* lines, size_t size);
 
     http::BodyDecoder decoder_;
     std::string_view out_;
     uint64_t payload_bytes_ = 0;
     http::Flaw flaw_ = http::Flaw::none;
+    std::string_view trailers_;
     bool chunk_out_ = false;
+    bool pass_trailers_ = false;
     bool received_ = true;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "proxy/net/ends.h"
 #include "proxy/serve/exchange.h"
 #include "proxy/serve/worker.h"
 
@@ -13,24 +14,41 @@ namespace {
 constexpr Duration kLinger = std::chrono::seconds(2);
 constexpr Duration kDrainGrace = std::chrono::seconds(1);
 constexpr uint32_t kLingerBytes = 4 << 20;
+constexpr size_t kMaxInterimBytes =
+    16 * 1024;  // with a final head behind it, it still fits a block
+
+// RFC 9113 3.4: what an HTTP/2 client says first. No HTTP/1 request begins like it.
+constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 constexpr http::HeadLimits kLimits{.head_bytes = kMaxHeadBytes};
 
 }  // namespace
 
-void ClientSession::open(UniqueFd fd, const Address& peer, uint32_t listener_slot) {
+void ClientSession::open(UniqueFd fd, const Address& peer, uint32_t listener_slot,
+                         const ClientEnds* relayed) {
     Endpoint::reset();
     listener_slot_ = listener_slot;
     discarded_ = 0;
     in_head_ = false;
     first_ = true;
     state_ = State::reading;
-    identity_ = proxy::ClientIdentity(peer, false, worker_.trustOf(listener_slot));
+    relayed_ = relayed ? std::make_unique<ClientEnds>(*relayed) : nullptr;
+    identity_ = proxy::ClientIdentity(relayed ? relayed->source : peer,
+                                      worker_.tlsOf(listener_slot) != nullptr,
+                                      worker_.trustOf(listener_slot));
     transport.adopt(std::move(fd));
     watch.start(worker_.base(), transport.fd(), onEvent, this);
     // The first request has as long as its head may take: a client that connects and says nothing
     // is not idle between two.
     worker_.deadlines.set(deadline_, worker_.now() + timeouts().header);
+    if (const auto& tls = worker_.tlsOf(listener_slot)) [[unlikely]]
+        beginTls(tls);
+}
+
+bool ClientSession::ends(ClientEnds& ends) const {
+    if (!relayed_) return net::socketEnds(transport.fd(), ends);
+    ends = *relayed_;
+    return true;
 }
 
 const conf::ListenerTimeouts& ClientSession::timeouts() const {
@@ -47,7 +65,7 @@ void ClientSession::close() {
     deadline_.clear();
     exchange_ = nullptr;
     Link<InWorker>::unlink();
-    worker_.sessionClosed(*this);
+    worker_.connectionClosed(*this);
 }
 
 void ClientSession::abort() {
@@ -55,6 +73,19 @@ void ClientSession::abort() {
     watch.stop();
     transport.abort();
     close();
+}
+
+// A length or chunks show by ending early that something is missing; a body that lasts until close
+// needs a reset.
+void ClientSession::cut(bool shows) {
+    if (shows)
+        close();
+    else
+        abort();
+}
+
+void ClientSession::recycle() {
+    worker_.sessions.giveBack(*this);
 }
 
 void ClientSession::end() {
@@ -65,7 +96,7 @@ void ClientSession::end() {
 }
 
 void ClientSession::closeWhenIdle() {
-    if (!idle()) return;
+    if (!idle() && state_ != State::shaking) return;
     if (!first_) return close();
     // It came out of the backlog just now, and its request is probably on the way.
     worker_.deadlines.set(deadline_, worker_.now() + kDrainGrace);
@@ -74,11 +105,12 @@ void ClientSession::closeWhenIdle() {
 void ClientSession::onEvents(short what) {
     note(what);
     switch (state_) {
+        case State::shaking: shake(); return;
         case State::reading: run(); return;
         case State::busy:
             if (what & EV_WRITE) exchange_->onClientWritable();
             if (state_ == State::busy && exchange_ && (what & (EV_READ | EV_CLOSED)))
-                exchange_->onClientReadable(what);
+                exchange_->onClientReadable((what & EV_CLOSED) != 0);
             return;
         case State::lingering: discardInput(); return;
         case State::closed: return;
@@ -95,7 +127,7 @@ void ClientSession::run() {
 bool ClientSession::readRequest() {
     if (!in.empty() && parse()) return true;
     while (state_ == State::reading) {
-        switch (fill(worker_.buffers)) {
+        switch (fill()) {
             case Filled::bytes:
                 if (parse()) return true;
                 break;
@@ -110,6 +142,11 @@ bool ClientSession::readRequest() {
 
 // True when the bytes at hand led to something: a request, or a refusal.
 bool ClientSession::parse() {
+    if (first_ && worker_.speaksH2c(listener_slot_)) {
+        const std::string_view start = in.view().substr(0, kPreface.size());
+        if (start == kPreface) return worker_.becomeHttp2(*this), true;
+        if (kPreface.starts_with(start)) return false;
+    }
     if (!head_) {
         head_ = &worker_.request_heads.take();
         head_->clear();
@@ -166,6 +203,7 @@ void ClientSession::waitForRequest() {
 
 void ClientSession::onDeadline() {
     switch (state_) {
+        case State::shaking: return shakeFailed("it took too long");
         case State::reading:
             if (in.empty()) return close();
             return refuse(408, "the request's head took too long");
@@ -173,6 +211,48 @@ void ClientSession::onDeadline() {
         case State::lingering: return close();
         case State::closed: return;
     }
+}
+
+ClientSession::Filled ClientSession::fill() {
+    return Endpoint::fill(worker_.buffers);
+}
+
+void ClientSession::releaseInput() {
+    in.release(worker_.buffers);
+}
+
+bool ClientSession::gone() {
+    return transport.peek().kind == net::IoResult::Kind::failed;
+}
+
+ClientSession::Sent ClientSession::sendHead(const http::ResponseHead& head,
+                                            const proxy::ResponseForward& how,
+                                            std::string_view& body, bool) {
+    proxy::HeadWriter out = worker_.headWriter();
+    proxy::writeResponseHead(out, head, how);
+    if (out.full()) return Sent::too_large;
+    if (flushed()) return send(out.text(), body);
+    sendLater(out.text());  // behind an interim head that is still waiting to be read
+    return Sent::blocked;
+}
+
+ClientSession::Sent ClientSession::sendInterim(const http::ResponseHead& head,
+                                               const proxy::ResponseForward& how) {
+    if (how.client == http::Version::http10 || !flushed()) return Sent::all;
+    proxy::HeadWriter out = worker_.headWriter(kMaxInterimBytes);
+    proxy::writeResponseHead(out, head, how);
+    std::string_view no_body;
+    return out.full() ? Sent::all : send(out.text(), no_body);
+}
+
+ClientSession::Sent ClientSession::sendError(const proxy::ErrorResponse& response,
+                                             uint64_t& body_bytes) {
+    proxy::HeadWriter out = worker_.headWriter();
+    proxy::writeErrorResponse(out, response);
+    const std::string_view text = out.text();
+    body_bytes = text.size() - std::min(text.size(), text.find("\r\n\r\n") + 4);
+    std::string_view no_body;
+    return send(text, no_body);
 }
 
 ClientSession::Sent ClientSession::send(std::string_view head, std::string_view& body) {
@@ -229,7 +309,7 @@ void ClientSession::discardInput() {
         discarded_ += static_cast<uint32_t>(in.size());
         in.consume(in.size());
         if (discarded_ > kLingerBytes) return close();
-        const Filled filled = fill(worker_.buffers);
+        const Filled filled = fill();
         if (filled == Filled::dry) return in.release(worker_.buffers);
         if (filled != Filled::bytes) return close();
     }

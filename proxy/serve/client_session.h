@@ -1,8 +1,13 @@
 #pragma once
 
+#include <memory>
+
 #include "base/http/parser.h"
 #include "conf/config.h"
 #include "proxy/http/forward.h"
+#include "proxy/net/tls_server.h"
+#include "proxy/serve/client_connection.h"
+#include "proxy/serve/client_stream.h"
 #include "proxy/serve/deadline_wheel.h"
 #include "proxy/serve/endpoint.h"
 #include "proxy/serve/list.h"
@@ -11,53 +16,70 @@ namespace regrow::serve {
 
 class Exchange;
 class Worker;
-struct InWorker;
 
 // One client connection speaking HTTP/1: reads request heads one after the other (pipelined ones
 // wait in the buffer until the one before is answered), hands each to an exchange, writes what the
 // exchange gives it, and decides how the connection ends. Idle it holds no buffer. Worker's thread;
 // recycled.
-class ClientSession : public Endpoint, public Link<InWorker> {
+class ClientSession final : public Endpoint, public ClientStream, public ClientConnection {
   public:
     explicit ClientSession(Worker& worker)
-        : worker_(worker),
+        : ClientStream(Endpoint::in),
+          worker_(worker),
           deadline_([](void* self) { static_cast<ClientSession*>(self)->onDeadline(); }, this) {}
 
-    void open(UniqueFd fd, const Address& peer, uint32_t listener_slot);
+    // `relayed`: a PROXY header said who the client is.
+    void open(UniqueFd fd, const Address& peer, uint32_t listener_slot,
+              const ClientEnds* relayed = nullptr);
     void close();
-    void end();            // whatever it is doing
-    void closeWhenIdle();  // drain: now, or after the exchange under way
+    void end() override;
+    void closeWhenIdle() override;
+    void recycle() override;
     bool idle() const { return state_ == State::reading && in.empty(); }
 
     // For the exchange.
-    enum class Sent : uint8_t { all, blocked, failed };
-    // Sends head and body together. What is left of the head is kept; of the body, `body` is what
-    // was not taken.
-    Sent send(std::string_view head, std::string_view& body);
-    void sendLater(std::string_view head);  // keeps it for flush()
-    Sent flush();                           // of what was kept
-    bool flushed() const { return out_.empty(); }
-    // The exchange is over; the session goes on to the next request, or ends when `keep` is false.
-    // `whole`: the request was received to its end. What a client is still sending must not meet a
-    // closed socket, whose reset could overtake the answer.
-    void exchangeEnded(bool keep, bool whole);
-    void abort();  // reset: the client must not take what it got for a whole response
-    void armSilence();
-    void clearSilence() { deadline_.clear(); }
+    bool framed() const override { return true; }
+    Filled fill() override;
+    void lookAgain() override { Endpoint::lookAgain(); }
+    void releaseInput() override;
+    bool gone() override;
+    Sent sendHead(const http::ResponseHead& head, const proxy::ResponseForward& how,
+                  std::string_view& body, bool ended) override;
+    Sent sendInterim(const http::ResponseHead& head, const proxy::ResponseForward& how) override;
+    Sent sendError(const proxy::ErrorResponse& response, uint64_t& body_bytes) override;
+    Sent sendBody(std::string_view& body) override { return send({}, body); }
+    void sendTrailers(std::string_view) override {}  // the relay framed them
+    void endTunnel() override { transport.shutdownSend(); }
+    Sent flush() override;
+    bool flushed() const override { return out_.empty(); }
+    void exchangeEnded(bool keep, bool whole) override;
+    void cut(bool shows) override;
+    void abort() override;
+    void armSilence() override;
+    void clearSilence() override { deadline_.clear(); }
+    const proxy::ClientIdentity& identity() const override { return identity_; }
+    bool ends(ClientEnds& ends) const override;
+    uint32_t listenerSlot() const override { return listener_slot_; }
 
-    const proxy::ClientIdentity& identity() const { return identity_; }
-    uint32_t listenerSlot() const { return listener_slot_; }
     const conf::ListenerTimeouts& timeouts() const;
     bool busy() const { return state_ == State::busy; }
 
   private:
-    enum class State : uint8_t { closed, reading, busy, lingering };
+    enum class State : uint8_t { closed, shaking, reading, busy, lingering };
 
     static void onEvent(evutil_socket_t, short what, void* self) {
         static_cast<ClientSession*>(self)->onEvents(what);
     }
     void onEvents(short what);
     void onDeadline();
+    // Sends head and body together. What is left of the head is kept; of the body, `body` is what
+    // was not taken.
+    Sent send(std::string_view head, std::string_view& body);
+    void sendLater(std::string_view head);  // keeps it for flush()
+    // client_session_tls.cc
+    void beginTls(const std::shared_ptr<const net::TlsServer>& tls);
+    void shake();
+    void shakeFailed(std::string_view why);
     void run();
     bool readRequest();  // true: another may follow at once
     bool parse();
@@ -75,6 +97,7 @@ class ClientSession : public Endpoint, public Link<InWorker> {
     http::RequestParser parser_;
     Buffer out_;
     proxy::ClientIdentity identity_;
+    std::unique_ptr<ClientEnds> relayed_;  // by a PROXY header
     uint32_t listener_slot_ = 0;
     uint32_t discarded_ = 0;
     State state_ = State::closed;

@@ -16,7 +16,10 @@ Endpoint::Filled Endpoint::fill(BufferPool& pool) {
     switch (read.kind) {
         case net::IoResult::Kind::bytes:
             in.filled(read.bytes);
-            if (read.bytes < room && !fin) readable = false;
+            if (transport.secured()) [[unlikely]]
+                readable = !transport.tls()->dry();
+            else if (read.bytes < room && !fin)
+                readable = false;
             return Filled::bytes;
         case net::IoResult::Kind::would_block: readable = false; return Filled::dry;
         case net::IoResult::Kind::closed:
@@ -28,6 +31,13 @@ Endpoint::Filled Endpoint::fill(BufferPool& pool) {
     error = read.error;
     readable = false;
     return Filled::failed;
+}
+
+// What the kernel did not take of a record goes out by itself: an answer to the peer's own protocol
+// has nobody else who would send it.
+void Endpoint::noteSecured(short what) {
+    if (what & (EV_READ | EV_CLOSED)) transport.tls()->noteReadable(fin);
+    if ((what & EV_WRITE) && transport.tls()->established()) transport.tls()->flush();
 }
 
 }  // namespace regrow::serve

@@ -16,11 +16,22 @@ struct Endpoint {
     void note(short what) {
         if (what & EV_CLOSED) fin = true;
         if (what & (EV_READ | EV_CLOSED)) readable = true;
+        if (transport.secured()) [[unlikely]]
+            noteSecured(what);
     }
     // Reads once into `in`, which must hold no bytes that somebody still points to. A short read
     // means dry, unless the end is known to follow: it may have come with the data, and no further
-    // edge would tell.
+    // edge would tell. TLS knows by itself.
     Filled fill(BufferPool& pool);
+    // To be called after a fill() that was not the last of its message. A reset that came with the
+    // bytes in one wake-up is not told as an end (libevent makes of EPOLLERR a plain EV_READ), and
+    // no further edge will tell: only another read does.
+    void lookAgain() {
+        if (end) return;
+        readable = true;
+        if (transport.secured()) [[unlikely]]
+            transport.tls()->noteReadable(false);
+    }
     // Nothing unread is known of.
     bool drained() const { return in.empty() && !readable; }
     void shut(BufferPool& pool) {
@@ -28,10 +39,21 @@ struct Endpoint {
         transport.close();
         in.release(pool);
     }
+    // Goes on with a connection that another has begun to read.
+    void takeOver(Endpoint& from) {
+        from.watch.stop();
+        std::swap(transport, from.transport);
+        std::swap(in, from.in);
+        readable = from.readable;
+        fin = from.fin;
+        end = from.end;
+    }
     void reset() {
         readable = fin = end = false;
         error = 0;
     }
+
+    void noteSecured(short what);
 
     net::Transport transport;
     net::Watch watch;

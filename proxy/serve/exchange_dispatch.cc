@@ -2,7 +2,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "proxy/serve/client_session.h"
+#include "proxy/serve/client_stream.h"
 #include "proxy/serve/exchange.h"
 #include "proxy/serve/worker.h"
 
@@ -29,7 +29,7 @@ void Exchange::dispatch() {
     // While what should accept refuses, newcomers stand behind those who wait (hold_queue.h).
     if (wait.number == 0 && attempts_ == 0 && pool_->hold.on && queue_->troubled())
         return enqueue({});
-    while (const BackendView* backend = queue_->balancer().pick(worker_.now(), tried_))
+    while (const BackendView* backend = queue_->pick(worker_.now(), tried_, key_))
         if (take(*backend)) return;
     nobodyTakesIt();
 }
@@ -42,7 +42,7 @@ bool Exchange::take(const BackendView& backend) {
         tried_.add(backend.slot);
         return false;
     }
-    last_slot_ = backend.slot;
+    attempt_.slot = backend.slot;
     if (acquired.error != 0 && oursAlone(acquired.error)) {
         respond(503, Cause::limit, "out of descriptors or memory");
         return true;
@@ -50,24 +50,23 @@ bool Exchange::take(const BackendView& backend) {
     const Place& place = *worker_.upstreams.place(backend.slot);
     attempted(place);
     if (!acquired.connection) {
-        onConnectFailed(acquired.error);
+        connectFailed(acquired.error);
         return true;
     }
-    connection_ = acquired.connection;
-    place.shard->in_flight.add();
-    if (connection_->state == UpstreamConnection::State::connecting) {
+    attempt_.stream = acquired.connection;
+    place.started();
+    if (acquired.connecting) {
         state_ = State::connecting;
         armDeadline(pool_->timeouts.connect);
         if (!body_.received()) pumpRequest();
         return true;
     }
     // What cannot be repeated must not go out over a connection that the backend has just closed.
-    if (connection_->answered > 0 && !http::isIdempotent(method_) &&
-        connection_->transport.peek().kind != net::IoResult::Kind::would_block) {
+    if (!http::isIdempotent(method_) && attempt_.stream->closedMeanwhile()) {
         attemptFailed(Trouble::stale);
         return true;
     }
-    onConnected();
+    connected();
     return true;
 }
 
@@ -75,38 +74,60 @@ void Exchange::attempted(const Place& place) {
     place.shard->requests.add();
     if (++attempts_ > 1) stats_->retries.add();
     ++tries_;
-    attempt_at_ = worker_.now();
-    attempt_sent_ = send_broken_ = false;
-    request_at_ = 0;
+    attempt_.began = worker_.now();
+    attempt_.sent = attempt_.owed = attempt_.send_broken = attempt_.keeps = false;
+    attempt_.request_at = 0;
 }
 
-void Exchange::onConnected() {
+void Exchange::onConnected(BackendStream& from) {
+    if (&from == second_.stream) {
+        second_connecting_ = false;
+        return sendSecond();
+    }
+    connected();
+    // A backend that speaks first (full, it says 503 and closes) may have done so together with the
+    // connection's own event.
+    if (state_ == State::awaiting && attempt_.stream) readResponse();
+}
+
+void Exchange::connected() {
     queue_->onAnswer();  // it accepts: those behind us need not wait for our answer
     state_ = State::awaiting;
-    armDeadline(pool_->timeouts.first_byte);
+    armDeadline(firstByte());
     pumpRequest();
 }
 
-void Exchange::onConnectFailed(int error) {
-    Place& place = *worker_.upstreams.place(last_slot_);
+void Exchange::onConnectFailed(BackendStream& from, int error) {
+    if (&from == second_.stream) return secondFailed(Observation::Kind::connect_failure);
+    connectFailed(error);
+}
+
+void Exchange::connectFailed(int error) {
+    Place& place = *worker_.upstreams.place(attempt_.slot);
     place.shard->connect_failures.add();
     cause_ = error == ETIMEDOUT ? Cause::backend_timeout : Cause::backend_refused;
     observe(Observation::Kind::connect_failure,
-            error == ETIMEDOUT ? "no connection in time" : std::strerror(error));
+            error == ETIMEDOUT ? "no connection in time" : connectTrouble(error));
     attemptFailed(Trouble::connect_failed);
 }
 
+std::string_view Exchange::connectTrouble(int error) const {
+    if (attempt_.stream && !attempt_.stream->trouble.empty()) return attempt_.stream->trouble;
+    return std::strerror(error);
+}
+
 void Exchange::observe(Observation::Kind kind, std::string_view detail) {
-    Place& place = *worker_.upstreams.place(last_slot_);
+    Place& place = *worker_.upstreams.place(attempt_.slot);
     place.stats->failures.fetch_add(1, std::memory_order_relaxed);
-    worker_.observer.see(place.slot, connection_ ? connection_->epoch : place.epoch, kind, detail);
+    worker_.observer.see(place.slot, attempt_.stream ? attempt_.stream->epoch : place.epoch, kind,
+                         detail);
 }
 
 void Exchange::observeSuccess() {
-    Place& place = *connection_->place;
+    Place& place = *attempt_.stream->place;
     const uint32_t failures = place.stats->failures.load(std::memory_order_relaxed);
     if (std::exchange(place.failures_told, failures) == failures) return;
-    worker_.observer.see(place.slot, connection_->epoch, Observation::Kind::success, "");
+    worker_.observer.see(place.slot, attempt_.stream->epoch, Observation::Kind::success, "");
 }
 
 Attempt Exchange::describe(Trouble trouble, uint16_t status) {
@@ -115,7 +136,7 @@ Attempt Exchange::describe(Trouble trouble, uint16_t status) {
         return b.accepting && !tried_.contains(b.slot) && hasRoom(b);
     };
     return {.trouble = trouble,
-            .sent = attempt_sent_,
+            .sent = attempt_.sent,
             .idempotent = http::isIdempotent(method_),
             .replayable = replayable(),
             .untried_backend = tries_ < kUnsentTries && std::ranges::any_of(pool.backends, untried),
@@ -126,11 +147,12 @@ Attempt Exchange::describe(Trouble trouble, uint16_t status) {
 }
 
 void Exchange::attemptFailed(Trouble trouble) {
-    dropConnection();
-    if (trouble != Trouble::stale && trouble != Trouble::fenced) tried_.add(last_slot_);
-    if (trouble == Trouble::stale && sends_ > 0 && attempt_sent_) --sends_;
+    drop(attempt_);
+    if (trouble != Trouble::stale && trouble != Trouble::fenced) tried_.add(attempt_.slot);
+    if (trouble == Trouble::stale && sends_ > 0 && attempt_.sent) --sends_;
+    if (promoteSecond()) return;
     const Attempt attempt = describe(trouble, 0);
-    const Verdict verdict = decide(pool_->retry, attempt);
+    const Verdict verdict = decide(retryRules(), attempt);
     if (charged(attempt, verdict)) queue_->budget().charge();
     if (trouble == Trouble::fenced && verdict != Verdict::answer) stats_->replayed.add();
     act(verdict, trouble);
@@ -138,9 +160,13 @@ void Exchange::attemptFailed(Trouble trouble) {
 
 // An answer that may be asked for again elsewhere. False: it goes to the client.
 bool Exchange::retryStatus(uint16_t status) {
-    tried_.add(last_slot_);
+    tried_.add(attempt_.slot);
+    if (second_.stream && status >= 500) {
+        drop(attempt_);
+        return promoteSecond();
+    }
     const Attempt attempt = describe(Trouble::status, status);
-    if (decide(pool_->retry, attempt) != Verdict::elsewhere) return false;
+    if (decide(retryRules(), attempt) != Verdict::elsewhere) return false;
     queue_->budget().charge();
     dropConnection();
     dispatch();
@@ -217,10 +243,15 @@ void Exchange::onReleased() {
 }
 
 // The connection is already gone. What was not answered goes to whoever fills the place next.
-void Exchange::onFenced() {
-    if (!connection_ || state_ == State::done) return;
-    connection_->place->shard->in_flight.sub();
-    connection_ = nullptr;
+void Exchange::onFenced(BackendStream& from) {
+    if (state_ == State::done) return;
+    const bool second = second_.stream == &from;
+    if (!second && attempt_.stream != &from) return;
+    BackendAttempt& cut = second ? second_ : attempt_;
+    owedNoMore(cut);
+    cut.stream->place->ended();
+    cut.stream = nullptr;
+    if (second) return;
     if (state_ == State::tunnelling || answered_) return truncated(Cause::backend_reset);
     attemptFailed(Trouble::fenced);
 }

@@ -1,5 +1,5 @@
 #include "proxy/http/error_response.h"
-#include "proxy/serve/client_session.h"
+#include "proxy/serve/client_stream.h"
 #include "proxy/serve/exchange.h"
 #include "proxy/serve/worker.h"
 
@@ -15,30 +15,30 @@ constexpr int kRounds = 16;
 
 void Exchange::pumpRequest() {
     for (int round = 0; round < kRounds; ++round) {
-        if (connected() && request_at_ < request_.size() && !sendStored()) return;
+        if (canSend() && attempt_.request_at < request_.size() && !sendStored()) return;
         if (!body_.out().empty()) {
             if (!sendStreamed()) return;
             continue;
         }
         if (body_.ended()) return requestSent();
-        if (send_broken_ || !receiveBody()) return;
+        if (attempt_.send_broken || !receiveBody()) return;
     }
     worker_.resumeLater(*this);
 }
 
 // True when all that is stored has been taken by the backend.
 bool Exchange::sendStored() {
-    const net::IoResult r = connection_->transport.send(request_.view().substr(request_at_));
-    if (r.kind == net::IoResult::Kind::failed) {
-        // It may have answered before it stopped listening. Reading tells.
-        send_broken_ = true;
-        connection_->readable = true;
-        readResponse();
-        return false;
-    }
-    request_at_ += r.bytes;
+    const net::IoResult r = attempt_.stream->send(request_.view().substr(attempt_.request_at));
+    if (r.kind == net::IoResult::Kind::failed) return sendFailed(), false;
+    attempt_.request_at += r.bytes;
     requestTaken(r.bytes);
-    return request_at_ == request_.size();
+    return attempt_.request_at == request_.size();
+}
+
+// It may have answered before it stopped listening. Reading tells.
+void Exchange::sendFailed() {
+    attempt_.send_broken = true;
+    readResponse();
 }
 
 // What the client sent goes into the block while there is room (and nothing has gone past it), else
@@ -50,14 +50,9 @@ bool Exchange::sendStreamed() {
         return true;
     }
     overflowed_ = true;
-    if (!connected() || request_at_ < request_.size()) return false;
-    const net::IoResult r = connection_->transport.send(body_.out());
-    if (r.kind == net::IoResult::Kind::failed) {
-        send_broken_ = true;
-        connection_->readable = true;
-        readResponse();
-        return false;
-    }
+    if (!canSend() || attempt_.request_at < request_.size()) return false;
+    const net::IoResult r = attempt_.stream->send(body_.out());
+    if (r.kind == net::IoResult::Kind::failed) return sendFailed(), false;
     body_.sent(r.bytes);
     streamed_ = streamed_ || r.bytes > 0;
     requestTaken(r.bytes);
@@ -67,48 +62,55 @@ bool Exchange::sendStreamed() {
 void Exchange::requestTaken(size_t bytes) {
     if (bytes == 0) return;
     shard().bytes_out.add(bytes);
-    if (state_ == State::awaiting) armDeadline(pool_->timeouts.first_byte);
-    if (attempt_sent_) return;
-    attempt_sent_ = true;
-    attempt_at_ = worker_.now();
+    if (state_ == State::awaiting) armDeadline(firstByte());
+    if (attempt_.sent) return;
+    attempt_.sent = true;
+    attempt_.began = worker_.now();
     ++sends_;
     if (wait.number != 0 && !std::exchange(wait.counted, true)) stats_->released.add();
 }
 
 // True when there is more to pass on.
 bool Exchange::receiveBody() {
-    switch (session_->fill(worker_.buffers)) {
+    switch (client_->fill()) {
         case Endpoint::Filled::bytes:
             expecting_ = false;
-            if (!awaitsReader()) session_->clearSilence();
+            if (!awaitsReader()) client_->clearSilence();
             break;
         case Endpoint::Filled::dry:
-            if (session_->in.empty()) session_->in.release(worker_.buffers);
+            if (client_->body_in.empty()) client_->releaseInput();
             if (expecting_) return false;  // it is the backend's turn to speak
-            if (!awaitsReader()) session_->armSilence();
+            if (!awaitsReader()) client_->armSilence();
             if (state_ == State::awaiting) deadline_.clear();
             return false;
-        case Endpoint::Filled::full:
         case Endpoint::Filled::end:
+            if (body_.closed(client_->body_in, client_->trailers())) return true;
+            [[fallthrough]];
+        case Endpoint::Filled::full:
         case Endpoint::Filled::failed: cancel(Cause::client); return false;
     }
-    if (body_.transform(session_->in)) return true;
+    if (body_.transform(client_->body_in)) {
+        if (!body_.received()) client_->lookAgain();
+        return !route_ || !bodyTooLarge();
+    }
     if (answered_)
         cancel(Cause::client);
     else
-        respond(400, Cause::client, http::textOf(body_.flaw()));
+        respond(http::statusOf(body_.flaw()), Cause::client, http::textOf(body_.flaw()));
     return false;
 }
 
 // The client does not take the response. The deadline on its silence is then the only one left, and
 // nothing that it sends may lift it.
 bool Exchange::awaitsReader() const {
-    return state_ == State::relaying && (!session_->flushed() || !response_.out().empty());
+    return state_ == State::relaying && (!client_->flushed() || !responseOut().empty());
 }
 
 void Exchange::requestSent() {
-    if (session_->flushed() && !awaitsReader()) session_->clearSilence();
-    if (state_ == State::awaiting && connected()) armDeadline(pool_->timeouts.first_byte);
+    if (client_->flushed() && !awaitsReader()) client_->clearSilence();
+    if (state_ != State::awaiting || !canSend()) return;
+    armDeadline(firstByte());
+    owed();
 }
 
 }  // namespace regrow::serve

@@ -1,7 +1,7 @@
 #include <algorithm>
 
 #include "proxy/http/error_response.h"
-#include "proxy/serve/client_session.h"
+#include "proxy/serve/client_stream.h"
 #include "proxy/serve/exchange.h"
 #include "proxy/serve/worker.h"
 
@@ -10,94 +10,72 @@
 namespace regrow::serve {
 namespace {
 
-constexpr int kRounds = 16;  // as for requests
-constexpr int kMaxInterims = 16;
-constexpr size_t kMaxInterimBytes =
-    16 * 1024;  // with a final head behind it, it still fits a block
-constexpr http::HeadLimits kLimits{.head_bytes = kMaxHeadBytes};
+constexpr int kRounds = 16;             // as for requests
+constexpr uint64_t kLeastTaken = 4096;  // bytes in timeouts.body: 136 a second by default
 
 }  // namespace
 
-void Exchange::onUpstreamEvent(short what) {
+void Exchange::onUpstreamEvent(BackendStream& from, bool readable, bool writable) {
+    if (&from == second_.stream) return onSecondEvent(readable, writable);
     if (state_ == State::tunnelling) return pumpTunnel();
-    if ((what & EV_WRITE) && connected() && (request_at_ < request_.size() || !body_.out().empty()))
+    if (writable && canSend() && (attempt_.request_at < request_.size() || !body_.out().empty()))
         pumpRequest();
-    if (!connection_ || !connection_->readable) return;
+    if (!readable || attempt_.stream != &from) return;
     if (state_ == State::awaiting) return readResponse();
-    if (state_ == State::relaying && session_->flushed()) pumpResponse();
+    if (state_ == State::relaying && client_->flushed()) pumpResponse();
 }
 
 void Exchange::readResponse() {
-    while (state_ == State::awaiting && connection_) {
-        UpstreamConnection& c = *connection_;
-        const size_t before = c.in.size();
-        switch (c.fill(worker_.buffers)) {
-            case Endpoint::Filled::bytes:
-                shard().bytes_in.add(c.in.size() - before);
-                if (parseResponse()) return;
+    bool final = false;
+    while (!final && state_ == State::awaiting && attempt_.stream) {
+        http::ResponseHead* head = nullptr;
+        const BackendStream::Answer answer = attempt_.stream->readHead(head);
+        switch (answer) {
+            case BackendStream::Answer::none: return;
+            case BackendStream::Answer::head:
+                final = takeHead(*head);
+                worker_.response_heads.giveBack(*head);
                 break;
-            case Endpoint::Filled::dry:
-                if (c.in.empty()) c.in.release(worker_.buffers);
-                return;
-            case Endpoint::Filled::full: return badAnswer("the head is too large");
-            case Endpoint::Filled::end:
-            case Endpoint::Filled::failed: return upstreamGone();
+            case BackendStream::Answer::bad: return badAnswer(attempt_.stream->trouble);
+            case BackendStream::Answer::gone:
+            case BackendStream::Answer::stale: return upstreamGone(answer);
         }
     }
-}
-
-bool Exchange::parseResponse() {
-    while (!connection_->in.empty()) {
-        UpstreamConnection& c = *connection_;
-        if (!c.head) {
-            c.head = &worker_.response_heads.take();
-            c.head->clear();
-        }
-        const http::ParseResult result = c.parser.parse(c.in.view(), *c.head, kLimits);
-        if (result.outcome == http::Outcome::need_more) return false;
-        if (result.outcome == http::Outcome::error) {
-            badAnswer(http::textOf(result.flaw));
-            return true;
-        }
-        c.in.consume(result.bytes);
-        c.parser.reset();
-        http::ResponseHead& head = *std::exchange(c.head, nullptr);
-        const bool final = takeHead(head);
-        worker_.response_heads.giveBack(head);
-        if (final) return true;
-    }
-    return false;
 }
 
 // Not what any client can have for the asking: a method, a version or a method of login that the
 // server does not know, and its quota for one of them.
-bool speaksOfHealth(uint16_t status) {
+bool Exchange::speaksOfHealth(uint16_t status) {
     return status != 501 && status != 505 && status != 507 && status != 511;
 }
 
 // False: an interim head, another one follows.
-bool Exchange::takeHead(const http::ResponseHead& head) {
+bool Exchange::takeHead(http::ResponseHead& head) {
     queue_->onAnswer();
     if (head.interim()) {
-        if (++interims_ > kMaxInterims) {
+        attempt_.stream->place->silence.heard(worker_.now());
+        if (++interims_ > kMostInterims) {
             badAnswer("too many interim responses");
             return true;
         }
         forwardInterim(head);
         return state_ != State::awaiting;
     }
+    owedNoMore(attempt_);
     if (head.status == 101) {
         startTunnel(head);
         return true;
     }
-    upstream_time_ = worker_.now() - attempt_at_;
+    upstream_time_ = worker_.now() - attempt_.began;
     shard().latency.record(upstream_time_);
+    queue_->answered(*attempt_.stream->place, upstream_time_);
     if (head.status >= 500) {
         shard().status_5xx.add();
         if (speaksOfHealth(head.status))
             observe(Observation::Kind::status_5xx, "answered with a 5xx status");
         if (retryStatus(head.status)) return true;
     }
+    if (second_.stream) dropSecond();
     beginResponse(head);
     return true;
 }
@@ -107,82 +85,89 @@ bool Exchange::takeHead(const http::ResponseHead& head) {
 void Exchange::forwardInterim(const http::ResponseHead& head) {
     if (head.status == 100) {
         expecting_ = false;
-        if (!body_.received()) session_->armSilence();
+        if (!body_.received()) client_->armSilence();
     }
-    if (version_ == http::Version::http10 || !session_->flushed()) return;
-    proxy::HeadWriter out = worker_.headWriter(kMaxInterimBytes);
-    proxy::writeResponseHead(out, head,
-                             {.method = method_,
-                              .client = version_,
-                              .keep_alive = true,
-                              .date = {},
-                              .via_name = worker_.proxyName()});
-    if (out.full()) return;
-    std::string_view no_body;
-    if (session_->send(out.text(), no_body) == ClientSession::Sent::failed) cancel(Cause::client);
+    const proxy::ResponseForward how{
+        .method = method_, .client = version_, .via_name = worker_.proxyName()};
+    if (client_->sendInterim(head, how) == ClientStream::Sent::failed) cancel(Cause::client);
 }
 
-void Exchange::beginResponse(const http::ResponseHead& head) {
+void Exchange::beginResponse(http::ResponseHead& head) {
+    if (route_ && !route_->response.apply(head.fields)) return badAnswer("too many fields");
+    const http::Body received = head.bodyFor(method_);
+    dropEncoder();  // of an answer that could not be passed on
+    if (pool_->compress.on) considerEncoding(head);
     const http::Body down = proxy::downstreamBody(head, method_, version_);
     // A client still sending a body that nobody wants to read is told to stop.
     const bool unwanted = !body_.received() && (head.status >= 400 || expecting_);
     keep_ = keep_ && !unwanted && down.kind != http::BodyKind::until_close && !worker_.draining() &&
-            worker_.listener(session_->listenerSlot());
-    upstream_keeps_ = head.keep_alive;
-    proxy::HeadWriter out = worker_.headWriter();
-    proxy::writeResponseHead(out, head,
-                             {.method = method_,
-                              .client = version_,
-                              .keep_alive = keep_,
-                              .date = worker_.date(),
-                              .via_name = worker_.proxyName()});
-    if (out.full()) return badAnswer("the head is too large");
-    response_.begin(head.bodyFor(method_), down.kind == http::BodyKind::chunked);
+            worker_.listener(client_->listenerSlot());
+    attempt_.keeps = head.keep_alive;
+    const bool pass_trailers = trailers_wanted_ && !encoder_;
+    response_.begin(received,
+                    down.kind == http::BodyKind::chunked && client_->framed() && !encoder_,
+                    pass_trailers);
     cut_shows_ = down.kind != http::BodyKind::until_close;
-    if (!response_.transform(connection_->in)) return badAnswer(http::textOf(response_.flaw()));
+    if (!response_.transform(attempt_.stream->body_in))
+        return badAnswer(http::textOf(response_.flaw()));
+    if (!response_.received()) attempt_.stream->lookAgain();
 
+    if (encoder_) encodeResponse(false);
+    std::string_view body = responseOut();
+    const size_t whole = body.size();
+    const bool all_here = encoder_ ? encoder_->ended() : response_.received();
+    const auto sent = client_->sendHead(head,
+                                        {.method = method_,
+                                         .client = version_,
+                                         .keep_alive = keep_,
+                                         .trailers = pass_trailers,
+                                         .date = worker_.date(),
+                                         .via_name = worker_.proxyName(),
+                                         .set_cookie = affinityCookie()},
+                                        body, all_here && response_.trailers().empty());
+    if (sent == ClientStream::Sent::too_large) return badAnswer("the head is too large");
     status_ = head.status;
     cause_ = Cause::none;
     answered_ = true;
     state_ = State::relaying;
-    armDeadline(pool_->timeouts.idle);
-    std::string_view body = response_.out();
-    const size_t whole = body.size();
-    if (!session_->flushed()) {  // an interim head is still waiting to be read: this one lines up
-                                 // behind it
-        session_->sendLater(out.text());
-        return pumpResponse();
-    }
-    const auto sent = session_->send(out.text(), body);
-    if (sent == ClientSession::Sent::failed) return cancel(Cause::client);
-    response_.sent(whole - body.size());
-    sent_to_client_ += whole - body.size();
-    if (sent == ClientSession::Sent::blocked) return clientBlocked();
+    armDeadline(idle());
+    if (sent == ClientStream::Sent::failed) return cancel(Cause::client);
+    responseTaken(whole - body.size());
+    if (sent == ClientStream::Sent::blocked) return clientBlocked();
     pumpResponse();
 }
 
-// The backend is not to blame for the silence while it is the client that does not read.
+// The backend is not to blame for the silence while it is the client that does not read. One that
+// reads a little now and then is no better than silent: it must take some before the deadline is
+// set anew.
 void Exchange::clientBlocked() {
-    session_->armSilence();
+    if (!blocked_ || sent_to_client_ - blocked_from_ >= kLeastTaken) {
+        client_->armSilence();
+        blocked_ = true;
+        blocked_from_ = sent_to_client_;
+    }
     deadline_.clear();
 }
 
 void Exchange::pumpResponse() {
     for (int round = 0; round < kRounds; ++round) {
-        if (const auto flushed = session_->flush(); flushed != ClientSession::Sent::all)
-            return flushed == ClientSession::Sent::failed ? cancel(Cause::client) : clientBlocked();
+        if (const auto flushed = client_->flush(); flushed != ClientStream::Sent::all)
+            return flushed == ClientStream::Sent::failed ? cancel(Cause::client) : clientBlocked();
         if (state_ != State::relaying) return;
-        if (!response_.out().empty()) {
-            std::string_view body = response_.out();
+        if (encoder_) encodeResponse(false);
+        if (!responseOut().empty()) {
+            std::string_view body = responseOut();
             const size_t whole = body.size();
-            const auto sent = session_->send({}, body);
-            if (sent == ClientSession::Sent::failed) return cancel(Cause::client);
-            response_.sent(whole - body.size());
-            sent_to_client_ += whole - body.size();
-            if (sent == ClientSession::Sent::blocked) return clientBlocked();
-            if (body_.received()) session_->clearSilence();
+            const auto sent = client_->sendBody(body);
+            if (sent == ClientStream::Sent::failed) return cancel(Cause::client);
+            responseTaken(whole - body.size());
+            if (sent == ClientStream::Sent::blocked) return clientBlocked();
+            blocked_ = false;
+            if (body_.received()) client_->clearSilence();
         }
-        if (response_.ended()) return responseEnded();
+        if (encoder_ ? encoder_->ended() : response_.ended()) return responseEnded();
+        if (encoder_ && encoder_->failed()) return truncated(Cause::limit);
+        if (encoder_ && !response_.out().empty()) continue;
         if (!receiveResponse()) return;
     }
     worker_.resumeLater(*this);
@@ -190,39 +175,37 @@ void Exchange::pumpResponse() {
 
 // True when there is more to pass on.
 bool Exchange::receiveResponse() {
-    UpstreamConnection& c = *connection_;
-    const size_t before = c.in.size();
-    switch (c.fill(worker_.buffers)) {
+    BackendStream& backend = *attempt_.stream;
+    switch (backend.fill()) {
         case Endpoint::Filled::bytes: break;
         case Endpoint::Filled::dry:
-            if (c.in.empty()) c.in.release(worker_.buffers);
-            if (body_.received()) session_->clearSilence();
-            if (!deadline_.armed()) armDeadline(pool_->timeouts.idle);
+            if (backend.body_in.empty()) backend.releaseInput();
+            if (encoder_) encodeResponse(true);
+            if (!responseOut().empty()) return true;
+            if (body_.received()) client_->clearSilence();
+            if (!deadline_.armed()) armDeadline(idle());
             return false;
         case Endpoint::Filled::full: truncated(Cause::backend_bad_answer); return false;
         case Endpoint::Filled::end:
-            if (response_.closed()) return true;
+            if (response_.closed(backend.body_in)) return true;
             [[fallthrough]];
         case Endpoint::Filled::failed: truncated(Cause::backend_reset); return false;
     }
-    shard().bytes_in.add(c.in.size() - before);
-    armDeadline(pool_->timeouts.idle);
-    if (response_.transform(c.in)) return true;
-    truncated(Cause::backend_bad_answer);
-    return false;
+    armDeadline(idle());
+    if (!response_.transform(backend.body_in)) return truncated(Cause::backend_bad_answer), false;
+    if (!response_.received()) backend.lookAgain();
+    return true;
 }
 
 void Exchange::responseEnded() {
-    if (connection_) {
+    if (!client_->framed()) client_->sendTrailers(response_.trailers());
+    if (attempt_.stream) {
         shard().responses.add();
-        shard().in_flight.sub();
+        attempt_.stream->place->ended();
         if (status_ < 500) observeSuccess();  // whole, not only its head
-        UpstreamConnection& c = *std::exchange(connection_, nullptr);
-        const bool request_out = body_.ended() && request_at_ == request_.size() && !send_broken_;
-        if (upstream_keeps_ && request_out)
-            worker_.upstreams.keep(c);
-        else
-            worker_.upstreams.discard(c);
+        const bool request_out =
+            body_.ended() && attempt_.request_at == request_.size() && !attempt_.send_broken;
+        std::exchange(attempt_.stream, nullptr)->finish(attempt_.keeps && request_out);
         if (!queue_->empty()) worker_.pumpSoon();
     }
     if (!body_.received()) keep_ = false;
@@ -233,21 +216,18 @@ void Exchange::responseEnded() {
 // show it by ending early; a body that lasts until close needs a reset.
 void Exchange::truncated(Cause cause) {
     cause_ = cause;
-    if (connection_ && cause == Cause::backend_reset) {
+    if (attempt_.stream && cause == Cause::backend_reset) {
         shard().resets.add();
         observe(Observation::Kind::reset, "closed in the middle of a response");
     }
-    if (connection_ && cause == Cause::backend_bad_answer) {
+    if (attempt_.stream && cause == Cause::backend_bad_answer) {
         shard().bad_answers.add();
         observe(Observation::Kind::bad_answer, "broke the framing of a body");
     }
-    if (connection_ && cause == Cause::backend_timeout)
+    if (attempt_.stream && cause == Cause::backend_timeout)
         observe(Observation::Kind::no_first_byte, "silent in the middle of a response");
     keep_ = false;
-    if (cut_shows_)
-        session_->close();
-    else
-        session_->abort();
+    client_->cut(cut_shows_);
     finish();
 }
 
@@ -257,14 +237,12 @@ void Exchange::badAnswer(std::string_view what) {
     attemptFailed(Trouble::bad_answer);
 }
 
-// Closed or failed before a whole head. On a reused connection without a single byte of an answer
-// the backend closed it while it was idle, and our request crossed its end of file.
-void Exchange::upstreamGone() {
-    UpstreamConnection& c = *connection_;
-    if (c.answered > 0 && c.in.empty() && interims_ == 0) return attemptFailed(Trouble::stale);
+// Closed or failed before a whole head. On a kept connection without a single byte of an answer the
+// backend closed it while it was idle, and our request crossed its end of file.
+void Exchange::upstreamGone(BackendStream::Answer how) {
+    if (how == BackendStream::Answer::stale) return attemptFailed(Trouble::stale);
     shard().resets.add();
-    observe(Observation::Kind::reset,
-            c.in.empty() ? "closed without an answer" : "closed in the middle of a head");
+    observe(Observation::Kind::reset, attempt_.stream->trouble);
     attemptFailed(Trouble::reset);
 }
 

@@ -2,49 +2,56 @@
 
 #include <algorithm>
 
-#include "proxy/serve/exchange.h"
+#include "proxy/serve/backend_user.h"
 #include "proxy/serve/worker.h"
 
 namespace regrow::serve {
 
+HoldQueue::HoldQueue(Worker& worker, uint32_t pool_slot)
+    : worker_(worker),
+      slot_(pool_slot),
+      balancer_(static_cast<uint32_t>(worker.index())),
+      stalls_(worker) {}
+
+void HoldQueue::answered(Place& place, Duration latency) {
+    stalls_.answered(place, latency);
+    balancer_.answered(place.slot, latency, worker_.now());
+}
+
 void HoldQueue::update(const PoolView* pool) {
     pool_ = pool;
     troubled_ = false;
-    for (Exchange* e = waiting_.first(); e; e = waiting_.after(*e)) e->wait.not_before = {};
+    for (BackendUser* e = waiting_.first(); e; e = waiting_.after(*e)) e->wait.not_before = {};
     if (!pool) return;
     stats_ = pool->stats;
-    if (!balancer_ || kind_ != pool->balance) {
-        kind_ = pool->balance;
-        balancer_ = makeBalancer(kind_, static_cast<uint32_t>(worker_.index()));
-    }
-    balancer_->update(*pool, worker_.now());
+    balancer_.update(*pool, worker_.now());
     budget_.configure(pool->retry.budget, worker_.count());
 }
 
 // In the order of first arrival: a request that comes back (its try failed) stands where it stood.
-bool HoldQueue::push(Exchange& exchange) {
+bool HoldQueue::push(BackendUser& user) {
     const int most = pool_ ? pool_->hold.requests : 0;
     if (!stats_ || stats_->waiting.fetch_add(1, std::memory_order_relaxed) >= most) {
         if (stats_) stats_->waiting.fetch_sub(1, std::memory_order_relaxed);
         return false;
     }
-    if (exchange.wait.number == 0) exchange.wait.number = next_number_++;
-    Exchange* at = waiting_.empty() ? nullptr : &waiting_.back();
-    while (at && at->wait.number > exchange.wait.number) at = waiting_.before(*at);
+    if (user.wait.number == 0) user.wait.number = next_number_++;
+    BackendUser* at = waiting_.empty() ? nullptr : &waiting_.back();
+    while (at && at->wait.number > user.wait.number) at = waiting_.before(*at);
     if (at)
-        waiting_.insertAfter(*at, exchange);
+        waiting_.insertAfter(*at, user);
     else
-        waiting_.pushFront(exchange);
+        waiting_.pushFront(user);
     return true;
 }
 
-void HoldQueue::remove(Exchange& exchange) {
-    if (!exchange.Link<InHold>::linked()) return;
-    forget(exchange);
+void HoldQueue::remove(BackendUser& user) {
+    if (!user.Link<InHold>::linked()) return;
+    forget(user);
 }
 
-void HoldQueue::forget(Exchange& exchange) {
-    exchange.Link<InHold>::unlink();
+void HoldQueue::forget(BackendUser& user) {
+    user.Link<InHold>::unlink();
     stats_->waiting.fetch_sub(1, std::memory_order_relaxed);
 }
 
@@ -60,7 +67,7 @@ void HoldQueue::onRefused() {
 
 void HoldQueue::calm() {
     troubled_ = false;
-    for (Exchange* e = waiting_.first(); e; e = waiting_.after(*e)) e->wait.not_before = {};
+    for (BackendUser* e = waiting_.first(); e; e = waiting_.after(*e)) e->wait.not_before = {};
     worker_.pumpSoon();
 }
 
@@ -74,7 +81,7 @@ void HoldQueue::earnTokens() {
 // The pool is gone: each is told so.
 void HoldQueue::dismiss() {
     while (!waiting_.empty()) {
-        Exchange& e = waiting_.front();
+        BackendUser& e = waiting_.front();
         forget(e);
         e.onReleased();
     }
@@ -91,7 +98,7 @@ void HoldQueue::pump() {
     if (paced) earnTokens();
     pumping_ = true;
     for (int tried = 0; !waiting_.empty() && (!troubled_ || tried < kProbes); ++tried) {
-        Exchange& e = waiting_.front();
+        BackendUser& e = waiting_.front();
         if (e.wait.not_before > now || (paced && tokens_ < 1)) break;
         forget(e);
         e.onReleased();

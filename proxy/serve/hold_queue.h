@@ -2,14 +2,15 @@
 
 #include <memory>
 
-#include "proxy/balance/balancer.h"
+#include "proxy/balance/pool_balancer.h"
 #include "proxy/balance/view.h"
 #include "proxy/serve/list.h"
 #include "proxy/serve/retry_budget.h"
+#include "proxy/serve/stall_detector.h"
 
 namespace regrow::serve {
 
-class Exchange;
+class BackendUser;
 class Worker;
 struct InHold;
 
@@ -24,17 +25,23 @@ struct InHold;
 // fast as release_per_second allows.
 class HoldQueue {
   public:
-    HoldQueue(Worker& worker, uint32_t pool_slot) : worker_(worker), slot_(pool_slot) {}
+    HoldQueue(Worker& worker, uint32_t pool_slot);
 
     // The worker took a new view; nullptr: the pool is gone. Everybody who waits may try again at
     // once.
     void update(const PoolView* pool);
     const PoolView* pool() const { return pool_; }
-    Balancer& balancer() { return *balancer_; }
+    PoolBalancer& balancer() { return balancer_; }
+    const BackendView* pick(Instant now, const Tried& tried, const RequestKey& key) {
+        return stalls_.pick(balancer_, now, tried, key);
+    }
+    // A response head came after this long.
+    void answered(Place& place, Duration latency);
+    void lookForStalls() { stalls_.sweep(*this); }
     RetryBudget& budget() { return budget_; }
 
-    bool push(Exchange& exchange);    // false: the pool's bound is reached
-    void remove(Exchange& exchange);  // it left, or its time is up
+    bool push(BackendUser& user);    // false: the pool's bound is reached
+    void remove(BackendUser& user);  // it left, or its time is up
     bool empty() const { return waiting_.empty(); }
     void pump();
 
@@ -52,16 +59,16 @@ class HoldQueue {
     void dismiss();
     void calm();
     void earnTokens();
-    void forget(Exchange& exchange);
+    void forget(BackendUser& user);
 
     Worker& worker_;
     uint32_t slot_;
     const PoolView* pool_ = nullptr;
     std::shared_ptr<PoolStats> stats_;  // of the waiting: outlives the view
-    conf::Balance kind_ = conf::Balance::least_requests;
-    std::unique_ptr<Balancer> balancer_;
+    PoolBalancer balancer_;
+    StallDetector stalls_;
     RetryBudget budget_;
-    List<Exchange, InHold> waiting_;
+    List<BackendUser, InHold> waiting_;
     bool troubled_ = false;
     bool pumping_ = false;
     Instant next_probe_{};

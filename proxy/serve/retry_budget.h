@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -19,7 +20,7 @@ class RetryBudget {
         floor_ = kFloorPerSecond / workers;
         least_ = std::max(1.0, kFloorPerSecond / workers);
     }
-    void request() { tokens_ = std::min(tokens_ + share_, kMostTokens); }
+    void request() { tokens_ = std::min(tokens_ + share_, kMostTokens), earned_ += share_; }
     bool allows(Instant now) {
         refill(now);
         return tokens_ >= 1;
@@ -27,10 +28,11 @@ class RetryBudget {
     void charge() { tokens_ -= 1; }
 
   private:
-    // The floor only ever fills the bucket's bottom: it is a rate for quiet pools, not a bonus for
-    // busy ones.
+    // The floor only ever fills the bucket's bottom, and only makes up for what requests did not
+    // bring in the same time: it is a rate for quiet pools, not a bonus for busy ones.
     void refill(Instant now) {
-        const double earned = std::max(0.0, toSeconds(now - refilled_)) * floor_;
+        const double least = std::max(0.0, toSeconds(now - refilled_)) * floor_;
+        const double earned = std::max(0.0, least - std::exchange(earned_, 0));
         refilled_ = now;
         if (tokens_ < least_) tokens_ = std::min(least_, tokens_ + earned);
     }
@@ -39,6 +41,7 @@ class RetryBudget {
     double floor_ = kFloorPerSecond;
     double least_ = kFloorPerSecond;
     double tokens_ = kFloorPerSecond;
+    double earned_ = 0;  // by requests, since then
     Instant refilled_{};
 };
 

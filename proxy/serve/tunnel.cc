@@ -1,6 +1,6 @@
 #include <strings.h>
 
-#include "proxy/serve/client_session.h"
+#include "proxy/serve/client_stream.h"
 #include "proxy/serve/exchange.h"
 #include "proxy/serve/worker.h"
 
@@ -9,9 +9,6 @@
 namespace regrow::serve {
 namespace {
 
-// WebSockets may be quiet for long; pings keep them alive. One that says nothing for an hour is
-// forgotten.
-constexpr Duration kTunnelSilence = std::chrono::hours(1);
 constexpr int kRounds = 16;
 
 bool sameProtocol(std::string_view a, std::string_view b) {
@@ -25,33 +22,32 @@ void Exchange::startTunnel(const http::ResponseHead& head) {
     const std::string_view asked(upgrade_.data(), upgrade_size_);
     if (asked.empty() || !sameProtocol(asked, head.upgrade))
         return badAnswer("switched protocols unasked");
-    upstream_time_ = worker_.now() - attempt_at_;
+    upstream_time_ = worker_.now() - attempt_.began;
     shard().latency.record(upstream_time_);
     observeSuccess();
-    proxy::HeadWriter out = worker_.headWriter();
-    proxy::writeResponseHead(out, head,
-                             {.method = method_,
-                              .client = version_,
-                              .keep_alive = true,
-                              .date = worker_.date(),
-                              .via_name = worker_.proxyName()});
     status_ = 101;
     answered_ = true;
     keep_ = false;
     state_ = State::tunnelling;
-    session_->clearSilence();
-    session_->sendLater(out.text());
+    client_->clearSilence();
+    std::string_view no_body;
+    const auto sent = client_->sendHead(head,
+                                        {.method = method_,
+                                         .client = version_,
+                                         .date = worker_.date(),
+                                         .via_name = worker_.proxyName()},
+                                        no_body, false);
+    if (sent == ClientStream::Sent::failed || sent == ClientStream::Sent::too_large)
+        return cancel(Cause::client);
     pumpTunnel();
 }
 
 void Exchange::pumpTunnel() {
-    armDeadline(kTunnelSilence);
-    const auto flushed = session_->flush();
-    if (flushed == ClientSession::Sent::failed) return cancel(Cause::client);
-    const Flow up = pumpFlow(*session_, *connection_, client_done_);
-    const Flow down = flushed == ClientSession::Sent::all
-                          ? pumpFlow(*connection_, *session_, backend_done_)
-                          : Flow::blocked;
+    armDeadline(pool_->timeouts.tunnel);
+    const auto flushed = client_->flush();
+    if (flushed == ClientStream::Sent::failed) return cancel(Cause::client);
+    const Flow up = pumpUp();
+    const Flow down = flushed == ClientStream::Sent::all ? pumpDown() : Flow::blocked;
     if (up == Flow::failed || down == Flow::failed) return cancel(Cause::none);
     if (client_done_ && backend_done_) {
         shard().responses.add();
@@ -60,28 +56,53 @@ void Exchange::pumpTunnel() {
     if (up == Flow::yield || down == Flow::yield) worker_.resumeLater(*this);
 }
 
-Exchange::Flow Exchange::pumpFlow(Endpoint& from, Endpoint& to, bool& finished) {
-    for (int round = 0; round < kRounds && !finished; ++round) {
-        if (!from.in.empty()) {
-            const net::IoResult r = to.transport.send(from.in.view());
+Exchange::Flow Exchange::pumpUp() {
+    for (int round = 0; round < kRounds && !client_done_; ++round) {
+        Buffer& in = client_->body_in;
+        if (!in.empty()) {
+            const net::IoResult r = attempt_.stream->send(in.view());
             if (r.kind == net::IoResult::Kind::failed) return Flow::failed;
-            from.in.consume(r.bytes);
-            (&to == session_ ? shard().bytes_in : shard().bytes_out).add(r.bytes);
-            if (&to == session_) sent_to_client_ += r.bytes;
-            if (!from.in.empty()) return Flow::blocked;
+            in.consume(r.bytes);
+            shard().bytes_out.add(r.bytes);
+            if (!in.empty()) return Flow::blocked;
         }
-        switch (from.fill(worker_.buffers)) {
-            case Endpoint::Filled::bytes: break;
-            case Endpoint::Filled::dry: from.in.release(worker_.buffers); return Flow::blocked;
+        switch (client_->fill()) {
+            case Endpoint::Filled::bytes: client_->lookAgain(); break;
+            case Endpoint::Filled::dry: client_->releaseInput(); return Flow::blocked;
             case Endpoint::Filled::end:
-                to.transport.shutdownSend();
-                finished = true;
+                attempt_.stream->endSending();
+                client_done_ = true;
                 break;
             case Endpoint::Filled::full:
             case Endpoint::Filled::failed: return Flow::failed;
         }
     }
-    return finished ? Flow::ended : Flow::yield;
+    return client_done_ ? Flow::ended : Flow::yield;
+}
+
+Exchange::Flow Exchange::pumpDown() {
+    for (int round = 0; round < kRounds && !backend_done_; ++round) {
+        Buffer& in = attempt_.stream->body_in;
+        if (!in.empty()) {
+            std::string_view bytes = in.view();
+            if (client_->sendBody(bytes) == ClientStream::Sent::failed) return Flow::failed;
+            const size_t taken = in.size() - bytes.size();
+            in.consume(taken);
+            sent_to_client_ += taken;
+            if (!in.empty()) return Flow::blocked;
+        }
+        switch (attempt_.stream->fill()) {
+            case Endpoint::Filled::bytes: attempt_.stream->lookAgain(); break;
+            case Endpoint::Filled::dry: attempt_.stream->releaseInput(); return Flow::blocked;
+            case Endpoint::Filled::end:
+                client_->endTunnel();
+                backend_done_ = true;
+                break;
+            case Endpoint::Filled::full:
+            case Endpoint::Filled::failed: return Flow::failed;
+        }
+    }
+    return backend_done_ ? Flow::ended : Flow::yield;
 }
 
 }  // namespace regrow::serve

@@ -1,9 +1,12 @@
 #include "proxy/serve/upstream_pool.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
+#include <cerrno>
 
 #include "proxy/net/connector.h"
-#include "proxy/serve/exchange.h"
+#include "proxy/serve/backend_user.h"
 #include "proxy/serve/worker.h"
 
 namespace regrow::serve {
@@ -12,49 +15,96 @@ UpstreamPool::~UpstreamPool() {
     closeAll();
 }
 
-UpstreamPool::Acquired UpstreamPool::acquire(const BackendView& backend, Exchange& exchange,
+BufferPool& UpstreamPool::buffers() {
+    return worker_.buffers;
+}
+
+http::ResponseHead& UpstreamPool::lendHead() {
+    http::ResponseHead& head = worker_.response_heads.take();
+    head.clear();
+    return head;
+}
+
+UpstreamPool::Acquired UpstreamPool::acquire(const BackendView& backend, BackendUser& user,
                                              bool fresh) {
     Place& place = placeOf(backend);
-    if (backend.epoch < place.epoch) return {nullptr, 0, true};
-    if (!fresh && !place.idle.empty()) return {&reuse(place, exchange), 0, false};
+    if (backend.epoch < place.epoch) return {.fenced = true};
+    if (!fresh && !place.idle.empty()) return {.connection = &reuse(place, user)};
 
+    tls::SessionPtr session = place.tls ? place.tls->session(place.address) : nullptr;
+    if (place.tls && !session) return {.error = ENOMEM};
+    if (!worker_.mayConnect() && !yieldOne()) return {.error = EMFILE};
     net::Connecting connecting = net::startConnect(place.address);
-    if (!connecting.fd) return {nullptr, connecting.error, false};
+    if (!connecting.fd) return {.error = connecting.error};
     UpstreamConnection& c = connections_.take(*this);
     c.reset();
     c.place = &place;
     c.epoch = place.epoch;
+    c.moves = place.moves;
     c.answered = 0;
-    c.exchange = &exchange;
+    c.user = &user;
+    c.trouble = {};
+    c.heard = false;
     c.parser.reset();
-    c.state = connecting.connected ? UpstreamConnection::State::busy
-                                   : UpstreamConnection::State::connecting;
+    c.state = connecting.connected && !session ? UpstreamConnection::State::busy
+                                               : UpstreamConnection::State::connecting;
     c.transport.adopt(std::move(connecting.fd));
+    if (session) c.transport.secure(std::move(session), place.tls);
     c.watch.start(worker_.base(), c.transport.fd(), UpstreamConnection::onEvent, &c);
     place.connections.pushBack(c);
     place.shard->connections.add();
-    return {&c, 0, false};
+    worker_.sockets().upstreams.fetch_add(1, std::memory_order_relaxed);
+    c.introduced = connecting.connected;
+    if (connecting.connected) [[unlikely]]
+        if (const int failed = introduce(c); failed != 0) {
+            discard(c);
+            return {.error = failed};
+        }
+    return {.connection = &c, .connecting = c.state == UpstreamConnection::State::connecting};
 }
 
-UpstreamConnection& UpstreamPool::reuse(Place& place, Exchange& exchange) {
+// The PROXY header: what the backend hears first, before TLS. The socket is new and empty, so it
+// takes all of it.
+int UpstreamPool::introduce(UpstreamConnection& c) {
+    const conf::ProxyProtocol how = c.place->proxy_protocol;
+    if (how == conf::ProxyProtocol::off) return 0;
+    char header[kProxyHeaderRoom];
+    const auto version = how == conf::ProxyProtocol::v1 ? ProxyVersion::v1 : ProxyVersion::v2;
+    ClientEnds ends;
+    const size_t size = c.user->clientEnds(ends) ? writeProxyHeader(version, ends, header)
+                                                 : writeLocalProxyHeader(version, header);
+    const ssize_t sent = ::send(c.transport.fd(), header, size, MSG_NOSIGNAL);
+    if (sent == static_cast<ssize_t>(size)) return 0;
+    return sent < 0 ? errno : ENOBUFS;
+}
+
+UpstreamConnection& UpstreamPool::reuse(Place& place, BackendUser& user) {
     UpstreamConnection& c = place.idle.popFront();
     c.idle_deadline.clear();
     c.state = UpstreamConnection::State::busy;
-    c.exchange = &exchange;
+    c.heard = false;
+    c.user = &user;
     return c;
 }
 
-void UpstreamPool::keep(UpstreamConnection& c) {
-    Place& place = *c.place;
+bool UpstreamPool::reusable(UpstreamConnection& c) const {
+    const Place& place = *c.place;
     const bool over = place.max_connections > 0 && place.stats->sum(&BackendShard::connections) >
                                                        static_cast<uint64_t>(place.max_connections);
-    if (c.fin || c.end || !c.drained() || !place.accepting || c.epoch != place.epoch || over ||
-        worker_.draining()) {
-        discard(c);
-        return;
-    }
+    if (c.fin || c.end || !c.quiet() || !place.accepting || c.epoch != place.epoch || over)
+        return false;
+    // One that names a client is that client's alone.
+    if (place.proxy_protocol != conf::ProxyProtocol::off || c.moves != place.moves) return false;
+    // Only among equals: a reload may have changed whom we trust and who we say we are.
+    const tls::Stream* const stream = c.transport.tls();
+    return (stream ? stream->keeper() : nullptr) == place.tls.get() && !worker_.draining();
+}
+
+void UpstreamPool::keep(UpstreamConnection& c) {
+    if (!reusable(c)) return discard(c);
+    Place& place = *c.place;
     ++c.answered;
-    c.exchange = nullptr;
+    c.user = nullptr;
     c.in.release(worker_.buffers);
     c.parser.reset();
     c.state = UpstreamConnection::State::idle;
@@ -82,15 +132,16 @@ void UpstreamPool::end(UpstreamConnection& c) {
     c.Link<InIdle>::unlink();
     c.idle_deadline.clear();
     c.place->shard->connections.sub();
+    worker_.sockets().upstreams.fetch_sub(1, std::memory_order_relaxed);
     c.state = UpstreamConnection::State::closed;
-    c.exchange = nullptr;
+    c.user = nullptr;
     worker_.retire(c);
 }
 
 Place& UpstreamPool::placeOf(const BackendView& backend) {
     if (places_.size() <= backend.slot) places_.resize(backend.slot + 1);
     auto& place = places_[backend.slot];
-    if (!place) place = std::make_unique<Place>();
+    if (!place) place = std::make_unique<Place>(worker_);
     return *place;
 }
 
@@ -99,6 +150,7 @@ void UpstreamPool::adopt(Place& place, const BackendView& b, Duration idle_timeo
     place.epoch = b.epoch;
     place.address = b.address;
     place.name = b.name;
+    place.lookup = b.lookup;
     place.accepting = b.accepting;
     place.max_connections = b.max_connections;
     place.idle_timeout = idle_timeout;
@@ -113,9 +165,18 @@ void UpstreamPool::apply(const View& view) {
             Place& place = placeOf(b);
             if (b.slot < present.size()) present[b.slot] = true;
             if (place.stats && b.epoch < place.epoch) continue;  // never backwards
-            const bool replaced = b.epoch > place.epoch || !(b.address == place.address);
+            const bool elsewhere = !(b.address == place.address);
+            const bool named = place.stats && !b.lookup.empty() && b.lookup == place.lookup;
+            const bool replaced = b.epoch > place.epoch || (elsewhere && !named);
             if (replaced) fence(place);
+            if (elsewhere && !replaced) moved(place);
             adopt(place, b, pool.timeouts.idle);
+            if (std::exchange(place.tls, pool.tls) != pool.tls) closeIdle(place);
+            if (std::exchange(place.proxy_protocol, pool.proxy_protocol) != pool.proxy_protocol)
+                closeIdle(place);
+            place.pool_stats = pool.stats;
+            place.pool_shard = &pool.stats->shards[static_cast<size_t>(worker_.index())];
+            if (replaced) place.silence.replaced();
             if (replaced) place.failures_told = b.stats->failures.load(std::memory_order_relaxed);
             if (!place.accepting) closeIdle(place);
         }
@@ -125,7 +186,7 @@ void UpstreamPool::apply(const View& view) {
         places_[slot]->accepting = false;
         fence(*places_[slot]);
     }
-    for (Exchange* exchange : cut_off_) exchange->onFenced();
+    for (const auto& [user, stream] : cut_off_) user->onFenced(*stream);
     cut_off_.clear();
 }
 
@@ -134,10 +195,16 @@ void UpstreamPool::apply(const View& view) {
 void UpstreamPool::fence(Place& place) {
     while (!place.connections.empty()) {
         UpstreamConnection& c = place.connections.front();
-        Exchange* exchange = c.exchange;
+        BackendUser* user = c.user;
         abort(c);
-        if (exchange) cut_off_.push_back(exchange);
+        if (user) cut_off_.emplace_back(user, &c);
     }
+}
+
+// Its name has another address now: the same server, so nothing under way is cut.
+void UpstreamPool::moved(Place& place) {
+    ++place.moves;
+    closeIdle(place);
 }
 
 void UpstreamPool::closeIdle(Place& place) {
@@ -149,32 +216,18 @@ void UpstreamPool::yieldIdle(const PoolView& pool) {
         if (b.max_connections > 0 && place(b.slot)) closeIdle(*place(b.slot));
 }
 
+bool UpstreamPool::yieldOne() {
+    for (auto& place : places_) {
+        if (!place || place->idle.empty()) continue;
+        discard(place->idle.back());
+        return true;
+    }
+    return false;
+}
+
 void UpstreamPool::closeAll() {
     for (auto& place : places_)
         while (place && !place->connections.empty()) discard(place->connections.front());
-}
-
-void UpstreamConnection::onEvents(short what) {
-    note(what);
-    switch (state) {
-        case State::connecting: onConnectDone(); return;
-        case State::busy: exchange->onUpstreamEvent(what); return;
-        case State::idle: pool_.discard(*this); return;  // closed, or bytes nobody asked for
-        case State::closed: return;
-    }
-}
-
-void UpstreamConnection::onConnectDone() {
-    if (const int failed = transport.connectError(); failed != 0) {
-        exchange->onConnectFailed(failed);
-        return;
-    }
-    state = State::busy;
-    exchange->onConnected();
-}
-
-void UpstreamConnection::onIdleTooLong() {
-    pool_.discard(*this);
 }
 
 }  // namespace regrow::serve

@@ -4,8 +4,11 @@
 #include <string>
 #include <vector>
 
+#include "base/tls/client_context.h"
 #include "proxy/balance/view.h"
 #include "proxy/serve/free_list.h"
+#include "proxy/serve/late_answer.h"
+#include "proxy/serve/silence.h"
 #include "proxy/serve/upstream_connection.h"
 
 namespace regrow::serve {
@@ -14,6 +17,8 @@ class Worker;
 
 // What this worker knows of a place and the server that fills it now.
 struct Place {
+    explicit Place(Worker& worker) : late_answer(worker) {}
+
     uint32_t slot = 0;
     uint64_t epoch = 0;
     Address address;
@@ -22,8 +27,21 @@ struct Place {
     uint32_t failures_told = 0;  // of stats->failures: a success is news when there were more since
     int max_connections = 0;
     Duration idle_timeout{};
+    conf::ProxyProtocol proxy_protocol = conf::ProxyProtocol::off;
+    std::string lookup;
+    uint32_t moves = 0;                             // times that a name's address changed
+    std::shared_ptr<const tls::ClientContext> tls;  // null: plain
     std::shared_ptr<BackendStats> stats;
     BackendShard* shard = nullptr;  // ours
+    std::shared_ptr<PoolStats> pool_stats;
+    PoolShard* pool_shard = nullptr;  // likewise
+
+    // One more request is on it, one less.
+    void started() const { shard->in_flight.add(), pool_shard->in_flight.add(); }
+    void ended() const { shard->in_flight.sub(), pool_shard->in_flight.sub(); }
+    Silence silence;
+    LateAnswer late_answer;
+    List<BackendUser, InHedgeable> hedgeable;  // in the order in which they were sent
     List<UpstreamConnection, InPlace> connections;
     List<UpstreamConnection, InIdle> idle;  // most recently used in front
 };
@@ -37,28 +55,36 @@ class UpstreamPool {
     ~UpstreamPool();
 
     struct Acquired {
-        UpstreamConnection* connection = nullptr;  // state busy (ready to send) or connecting
-        int error = 0;                             // errno, when there is none
+        UpstreamConnection* connection = nullptr;  // ready to send, or connecting
+        bool connecting = false;
+        int error = 0;        // errno, when there is none
         bool fenced = false;  // the view is older than what we know of the place
     };
     // `fresh`: do not take an idle one.
-    Acquired acquire(const BackendView& backend, Exchange& exchange, bool fresh);
+    Acquired acquire(const BackendView& backend, BackendUser& user, bool fresh);
 
     void keep(
         UpstreamConnection& connection);  // idle from now on; closes it when it may not be reused
-    void discard(UpstreamConnection& connection);  // closes it; its exchange forgets it first
+    void discard(UpstreamConnection& connection);  // closes it; its user forgets it first
     void abort(
         UpstreamConnection& connection);  // the same, and nothing the kernel still holds is sent
 
     // Takes over what the view says of places. Connections to servers that no longer fill their
-    // place are ended; their exchanges are told (Exchange::onFenced). Places that stopped accepting
+    // place are ended; their users are told (BackendUser::onFenced). Places that stopped accepting
     // lose their idle connections.
     void apply(const View& view);
     // Frees idle connections of limited places that another worker waits for.
     void yieldIdle(const PoolView& pool);
+    // Closes an idle connection, the oldest of some place, to make room for another. False: there
+    // is none.
+    bool yieldOne();
     Place* place(uint32_t slot) { return slot < places_.size() ? places_[slot].get() : nullptr; }
     void closeAll();
     void recycle(UpstreamConnection& connection) { connections_.giveBack(connection); }
+
+    // For its connections.
+    BufferPool& buffers();
+    http::ResponseHead& lendHead();  // cleared
 
   private:
     friend class UpstreamConnection;
@@ -66,13 +92,16 @@ class UpstreamPool {
     void adopt(Place& place, const BackendView& backend, Duration idle_timeout);
     void fence(Place& place);
     void end(UpstreamConnection& connection);
-    UpstreamConnection& reuse(Place& place, Exchange& exchange);
+    void moved(Place& place);
+    int introduce(UpstreamConnection& connection);
+    UpstreamConnection& reuse(Place& place, BackendUser& user);
+    bool reusable(UpstreamConnection& connection) const;
     void closeIdle(Place& place);
 
     Worker& worker_;
     std::vector<std::unique_ptr<Place>> places_;  // by slot
     FreeList<UpstreamConnection> connections_;
-    std::vector<Exchange*> cut_off_;  // scratch of fence()
+    std::vector<std::pair<BackendUser*, BackendStream*>> cut_off_;  // scratch of fence()
 };
 
 }  // namespace regrow::serve

@@ -28,6 +28,7 @@ Worker::Worker(Options options, EventLoop& control, Observer::Deliver deliver)
     : deadlines(Mono::now()),
       observer(control, std::move(deliver)),
       access_log(options.access_log_path, options.access_log_json),
+      passwords(options.checkers, [this](auto task) { post(std::move(task)); }),
       upstreams(*this),
       options_(std::move(options)),
       scratch_(new Block) {
@@ -71,6 +72,7 @@ void Worker::applyView(std::shared_ptr<const View> view) {
     const ViewRef old = std::exchange(view_, ViewRef(new LocalView{std::move(view)}));
     applyListeners();
     applyPools();
+    applyLimits();
     upstreams.apply(*view_.local()->view);
     pumpSoon();
 }
@@ -90,6 +92,10 @@ void Worker::applyListeners() {
         local.view = &view;
         local.stats = view.stats;
         local.timeouts = view.timeouts;
+        local.tls = view.tls;
+        local.h2c = view.h2c;
+        local.mode = view.mode;
+        local.proxy_protocol = view.proxy_protocol;
         if (auto trust = proxy::ProxyTrust::parse(view.trusted_proxies))
             local.trust = *std::move(trust);
         else
@@ -126,8 +132,8 @@ void Worker::removeListener(uint32_t slot) {
     local.acceptor.reset();
     local.removed = true;
     local.view = nullptr;
-    for (ClientSession* s = open_.first(); s;) {
-        ClientSession* next = open_.after(*s);
+    for (ClientConnection* s = open_.first(); s;) {
+        ClientConnection* next = open_.after(*s);
         if (s->listenerSlot() == slot) s->closeWhenIdle();
         s = next;
     }
@@ -137,14 +143,62 @@ void Worker::accept(UniqueFd fd, const Address& peer, uint32_t slot) {
     ListenerShard& shard = listeners_[slot]->stats->shards[static_cast<size_t>(index())];
     shard.connections.add();
     shard.open.add();
-    ClientSession& session = sessions.take(*this);
-    open_.pushBack(session);
-    session.open(std::move(fd), peer, slot);
+    clientOpened();
+    const conf::ProxyProtocol preface = listeners_[slot]->proxy_protocol;
+    if (preface == conf::ProxyProtocol::off) return beginClient(std::move(fd), peer, slot, nullptr);
+    ProxyPreface& reader = prefaces.take(*this);
+    open_.pushBack(reader);
+    reader.open(std::move(fd), peer, slot,
+                preface == conf::ProxyProtocol::v1   ? ProxyAccepts::v1
+                : preface == conf::ProxyProtocol::v2 ? ProxyAccepts::v2
+                                                     : ProxyAccepts::any);
 }
 
-void Worker::sessionClosed(ClientSession& session) {
-    listeners_[session.listenerSlot()]->stats->shards[static_cast<size_t>(index())].open.sub();
-    retired_sessions_.push_back(&session);
+void Worker::beginClient(UniqueFd fd, const Address& peer, uint32_t slot,
+                         const ClientEnds* relayed) {
+    uint32_t entry = net::ClientTable::kNone;
+    if (!letIn(relayed ? relayed->source : peer, slot, entry)) {
+        shardOf(slot).open.sub();
+        return clientClosed();
+    }
+    if (listeners_[slot]->mode == conf::ListenerMode::tcp) {
+        TcpSession& session = tcp_sessions.take(*this);
+        open_.pushBack(session);
+        session.client_entry = entry;
+        return session.open(std::move(fd), peer, slot, relayed);
+    }
+    ClientSession& session = sessions.take(*this);
+    open_.pushBack(session);
+    session.client_entry = entry;
+    session.open(std::move(fd), peer, slot, relayed);
+}
+
+void Worker::warnSeldom(uint32_t listener_slot, const Address& peer, std::string_view why) {
+    constexpr Duration kSeldom = std::chrono::seconds(10);
+    Instant& warned = listeners_[listener_slot]->warned;
+    if (warned != Instant{} && now() - warned < kSeldom) return;
+    warned = now();
+    log::warn("listener", "a connection from {} was closed: {}", peer.text(), why);
+}
+
+void Worker::becomeHttp2(ClientSession& session) {
+    shardOf(session.listenerSlot()).open.add();  // as the session's end takes one away
+    clientOpened();
+    H2Session& http2 = h2_sessions.take(*this);
+    http2.client_entry = std::exchange(session.client_entry, net::ClientTable::kNone);
+    open_.pushBack(http2);
+    http2.open(session);
+    session.close();
+}
+
+void Worker::connectionClosed(ClientConnection& connection) {
+    shardOf(connection.listenerSlot()).open.sub();
+    clientClosed();
+    if (connection.client_entry != net::ClientTable::kNone)
+        clientsOf(connection.listenerSlot())
+            ->leave(net::ClientTable::What::connections,
+                    std::exchange(connection.client_entry, net::ClientTable::kNone));
+    retired_clients_.push_back(&connection);
 }
 
 void Worker::drain(std::move_only_function<void()> done) {
@@ -152,8 +206,8 @@ void Worker::drain(std::move_only_function<void()> done) {
         if (listener && listener->acceptor) listener->acceptor->stop();
     draining_ = true;
     drained_ = std::move(done);
-    for (ClientSession* s = open_.first(); s;) {
-        ClientSession* next = open_.after(*s);
+    for (ClientConnection* s = open_.first(); s;) {
+        ClientConnection* next = open_.after(*s);
         s->closeWhenIdle();
         s = next;
     }
@@ -163,17 +217,17 @@ void Worker::closeAll() {
     while (!open_.empty()) open_.front().end();
 }
 
-void Worker::resumeLater(Exchange& exchange) {
-    if (exchange.Link<InResume>::linked()) return;
+void Worker::resumeLater(BackendUser& user) {
+    if (user.Link<InResume>::linked()) return;
     if (resuming_.empty()) {
         const timeval at_once{};
         event_add(&resume_, &at_once);
     }
-    resuming_.pushBack(exchange);
+    resuming_.pushBack(user);
 }
 
 void Worker::onResume() {
-    List<Exchange, InResume> now_due;  // those that yield again wait for the next turn
+    List<BackendUser, InResume> now_due;  // those that yield again wait for the next turn
     now_due.take(resuming_);
     while (!now_due.empty()) now_due.popFront().onResume();
 }
@@ -181,8 +235,8 @@ void Worker::onResume() {
 void Worker::onTick() {
     deadlines.sweep(now());
     writeDate();
-    for (auto& listener : listeners_)
-        if (listener && listener->acceptor) listener->acceptor->resume();
+    resumeAccepting();
+    for (const PoolView& pool : view_->pools) queue(pool.slot).lookForStalls();
     for (const PoolView& pool : view_->pools)
         if (pool.stats->waiting.load(std::memory_order_relaxed) > 0 && queue(pool.slot).empty())
             upstreams.yieldIdle(pool);
@@ -198,8 +252,22 @@ void Worker::pumpQueues() {
     }
 }
 
+// HTTP/2 connections write once a turn, all that their streams have by then. Writing makes room,
+// room brings more: after a few rounds the others get their turn.
+void Worker::flushHttp2() {
+    for (int round = 0; round < 4 && !flushing_.empty(); ++round) {
+        List<H2Session, InFlush> due;
+        due.take(flushing_);
+        while (!due.empty()) due.popFront().flush();
+    }
+    if (flushing_.empty()) return;
+    const timeval at_once{};
+    event_add(&resume_, &at_once);
+}
+
 void Worker::afterTurn() {
     pumpQueues();
+    flushHttp2();
     observer.flush(now());
     recycleRetired();
     if (drained_ && open_.empty()) std::exchange(drained_, nullptr)();
@@ -210,8 +278,10 @@ void Worker::afterTurn() {
 void Worker::recycleRetired() {
     for (Exchange* e : retired_exchanges_) exchanges.giveBack(*e);
     retired_exchanges_.clear();
-    for (ClientSession* s : retired_sessions_) sessions.giveBack(*s);
-    retired_sessions_.clear();
+    for (H2Stream* s : retired_streams_) h2_streams.giveBack(*s);
+    retired_streams_.clear();
+    for (ClientConnection* c : retired_clients_) c->recycle();
+    retired_clients_.clear();
     for (UpstreamConnection* c : retired_connections_) upstreams.recycle(*c);
     retired_connections_.clear();
 }

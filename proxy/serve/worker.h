@@ -14,13 +14,19 @@
 #include "proxy/net/listener.h"
 #include "proxy/serve/access_log.h"
 #include "proxy/serve/buffer.h"
+#include "proxy/serve/client_guard.h"
 #include "proxy/serve/client_session.h"
 #include "proxy/serve/deadline_wheel.h"
 #include "proxy/serve/exchange.h"
 #include "proxy/serve/free_list.h"
+#include "proxy/serve/h2_session.h"
 #include "proxy/serve/hold_queue.h"
 #include "proxy/serve/local_view.h"
 #include "proxy/serve/observer.h"
+#include "proxy/serve/password_gate.h"
+#include "proxy/serve/proxy_preface.h"
+#include "proxy/serve/socket_count.h"
+#include "proxy/serve/tcp_session.h"
 #include "proxy/serve/upstream_pool.h"
 
 namespace regrow::serve {
@@ -37,6 +43,8 @@ class Worker {
         std::string access_log_path;
         bool access_log_json = false;
         std::string proxy_name = "regrow";
+        SocketCount* sockets = nullptr;  // of all workers
+        PasswordCheckers* checkers = nullptr;
     };
     Worker(Options options, EventLoop& control, Observer::Deliver deliver);
     ~Worker();  // after stop()
@@ -68,22 +76,50 @@ class Worker {
     std::string_view date() const { return {date_.data(), date_size_}; }
     proxy::HeadWriter headWriter(size_t most = kBlockBytes) { return {scratch_->bytes, most}; }
 
+    char* scratch() { return scratch_->bytes; }  // a block, until somebody else asks
+
     ViewRef currentView() { return ViewRef(view_.local()); }
     const ListenerView* listener(uint32_t slot) const { return listeners_[slot]->view; }
     ListenerShard& shardOf(const ListenerView& l) {
         return l.stats->shards[static_cast<size_t>(index())];
     }
+    ListenerShard& shardOf(uint32_t listener_slot) {
+        return listeners_[listener_slot]->stats->shards[static_cast<size_t>(index())];
+    }
+    bool speaksH2c(uint32_t listener_slot) const { return listeners_[listener_slot]->h2c; }
     const proxy::ProxyTrust& trustOf(uint32_t slot) const { return listeners_[slot]->trust; }
+    const std::shared_ptr<const net::TlsServer>& tlsOf(uint32_t slot) const {
+        return listeners_[slot]->tls;
+    }
     const conf::ListenerTimeouts& timeoutsOf(uint32_t slot) const {
         return listeners_[slot]->timeouts;
     }
+    // What `accept` says of this listener; nullptr: nothing.
+    ClientGuard* guardOf(uint32_t slot) { return listeners_[slot]->guard.get(); }
+    const std::shared_ptr<net::ClientTable>& clientsOf(uint32_t slot) const {
+        return listeners_[slot]->clients;
+    }
+    bool outOfMemory() const { return buffers.lent() > most_blocks_; }
+    bool mayConnect() const;  // to one more backend
+    SocketCount& sockets() { return *options_.sockets; }
     HoldQueue& queue(uint32_t pool_slot) { return *queues_[pool_slot]; }
 
     void pumpSoon() { pump_soon_ = true; }  // the hold queues, at the end of this turn
-    void resumeLater(Exchange& exchange);   // after the loop has looked at everybody else
+    void resumeLater(BackendUser& user);    // after the loop has looked at everybody else
     void retire(Exchange& exchange) { retired_exchanges_.push_back(&exchange); }
     void retire(UpstreamConnection& connection) { retired_connections_.push_back(&connection); }
-    void sessionClosed(ClientSession& session);
+    void retire(H2Stream& stream) { retired_streams_.push_back(&stream); }
+    void becomeHttp2(ClientSession& session);  // which ends with it
+    void flushLater(H2Session& session) {      // at the end of this turn
+        if (!session.Link<InFlush>::linked()) flushing_.pushBack(session);
+    }
+    void connectionClosed(ClientConnection& connection);
+    // One more of the process's clients, until connectionClosed().
+    void clientOpened();
+    // A connection whose client is known. `relayed`: by a PROXY header.
+    void beginClient(UniqueFd fd, const Address& peer, uint32_t slot, const ClientEnds* relayed);
+    // About a peer that is refused, at most once in a while: it may try a thousand times a second.
+    void warnSeldom(uint32_t listener_slot, const Address& peer, std::string_view why);
 
     BufferPool buffers;
     DeadlineWheel deadlines;
@@ -91,8 +127,14 @@ class Worker {
     FreeList<http::ResponseHead> response_heads;
     FreeList<Exchange> exchanges;
     FreeList<ClientSession> sessions;
+    FreeList<ProxyPreface> prefaces;
+    FreeList<TcpSession> tcp_sessions;
+    FreeList<H2Session> h2_sessions;
+    FreeList<H2Stream> h2_streams;
+    H2Setup h2;
     Observer observer;
     AccessLog access_log;
+    PasswordGate passwords;
     UpstreamPool upstreams;
 
   private:
@@ -103,6 +145,13 @@ class Worker {
         std::shared_ptr<ListenerStats> stats;
         proxy::ProxyTrust trust;
         conf::ListenerTimeouts timeouts;
+        std::shared_ptr<const net::TlsServer> tls;  // null: plain
+        conf::ListenerMode mode = conf::ListenerMode::http;
+        conf::ProxyProtocol proxy_protocol = conf::ProxyProtocol::off;
+        bool h2c = false;
+        Instant warned{};
+        std::unique_ptr<ClientGuard> guard;
+        std::shared_ptr<net::ClientTable> clients;
         std::unique_ptr<net::Acceptor> acceptor;
         bool removed = false;
     };
@@ -111,10 +160,15 @@ class Worker {
     LocalListener& localListener(uint32_t slot);
     void applyListeners();
     void applyPools();
+    void applyLimits();
+    bool letIn(const Address& client, uint32_t slot, uint32_t& entry);
+    void clientClosed();
+    void resumeAccepting();
     void onTick();
     void onResume();
     void afterTurn();
     void pumpQueues();
+    void flushHttp2();
     void recycleRetired();
     void writeDate();
 
@@ -125,14 +179,20 @@ class Worker {
     bool time_read_ = false;
     bool pump_soon_ = false;
     bool draining_ = false;
+    bool accept_paused_ = false;  // at the limit of clients
+    int64_t most_clients_ = INT64_MAX;
+    int64_t most_upstreams_ = INT64_MAX;
+    size_t most_blocks_ = SIZE_MAX;
     std::move_only_function<void()> drained_;
     ViewRef view_;
     std::vector<std::unique_ptr<LocalListener>> listeners_;  // by slot
     std::vector<std::unique_ptr<HoldQueue>> queues_;         // by pool slot
-    List<ClientSession, InWorker> open_;
-    List<Exchange, InResume> resuming_;
+    List<ClientConnection, InWorker> open_;
+    List<BackendUser, InResume> resuming_;
+    List<H2Session, InFlush> flushing_;
     std::vector<Exchange*> retired_exchanges_;
-    std::vector<ClientSession*> retired_sessions_;
+    std::vector<H2Stream*> retired_streams_;
+    std::vector<ClientConnection*> retired_clients_;
     std::vector<UpstreamConnection*> retired_connections_;
     std::unique_ptr<Block> scratch_;
     std::array<char, 32> date_{};

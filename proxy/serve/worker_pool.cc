@@ -8,6 +8,8 @@
 namespace regrow::serve {
 namespace {
 
+constexpr size_t kCheckers = 2;  // threads
+
 // Runs `then` on the control loop once `count` workers have called arrive().
 class Gathering : public std::enable_shared_from_this<Gathering> {
   public:
@@ -39,7 +41,9 @@ struct WorkerPool::Impl {
 
     EventLoop& control;
     std::shared_ptr<OnObservations> on_observations;
+    SocketCount sockets;
     std::vector<std::unique_ptr<Worker>> workers;
+    PasswordCheckers checkers{kCheckers};  // ends before the workers that it answers
     std::map<uint32_t, std::shared_ptr<net::ListenSockets>> listeners;
     uint32_t next_listener = 0;
     bool started = false;
@@ -71,7 +75,9 @@ WorkerPool::WorkerPool(EventLoop& control, const WorkerPoolOptions& options,
                                                      .count = options.workers,
                                                      .access_log_path = options.access_log_path,
                                                      .access_log_json = options.access_log_json,
-                                                     .proxy_name = options.proxy_name},
+                                                     .proxy_name = options.proxy_name,
+                                                     .sockets = &impl_->sockets,
+                                                     .checkers = &impl_->checkers},
                                      control, deliver));
 }
 
@@ -79,8 +85,8 @@ WorkerPool::~WorkerPool() {
     for (auto& worker : impl_->workers) worker->stop();
 }
 
-Result<uint32_t> WorkerPool::listen(const Address& address) {
-    REGROW_TRY(net::ListenSockets opened, net::ListenSockets::open(address, workers()));
+Result<uint32_t> WorkerPool::listen(const Address& address, int unix_mode) {
+    REGROW_TRY(net::ListenSockets opened, net::ListenSockets::open(address, workers(), unix_mode));
     auto sockets = std::make_shared<net::ListenSockets>(std::move(opened));
     const uint32_t slot = impl_->next_listener++;
     impl_->listeners[slot] = sockets;

@@ -34,7 +34,7 @@ class WorkerPool {
     // who cannot have the port: a taken one is found by binding once without SO_REUSEPORT. For unix
     // paths one socket is shared. Port 0 is allowed; boundAddress() tells what it became. Returns
     // the listener's slot.
-    Result<uint32_t> listen(const Address& address);
+    Result<uint32_t> listen(const Address& address, int unix_mode = 0660);
     Address boundAddress(uint32_t listener_slot) const;
     void unlisten(uint32_t listener_slot);  // stops accepting; connections live on until idle
 

@@ -54,7 +54,7 @@ TEST_CASE("the full example sets what it says") {
     CHECK(config.admin.token_file == "/etc/regrow/admin.token");
     CHECK(config.access_log.on);
     CHECK(config.access_log.path == "/var/log/regrow/access.log");
-    REQUIRE(config.listeners.size() == 2);
+    REQUIRE(config.listeners.size() == 3);
     CHECK(config.listeners[0].trusted_proxies ==
           std::vector<std::string>{"10.0.0.0/8", "fd00::/8"});
     CHECK(config.listeners[0].routes[0].host == "static.example.org");
@@ -89,7 +89,9 @@ TEST_CASE("the full example's stateless pool, where off means off") {
     const Config config = example("full.yaml");
     const Pool& pool = config.pools.at("static");
     CHECK(pool.data == DataKind::none);
-    CHECK(pool.balance == Balance::round_robin);
+    CHECK(pool.balance == Balance::hash);
+    CHECK(pool.hash == HashKey{HashOn::cookie, "session", 1.25});
+    CHECK(pool.affinity_cookie == "regrow_static");
     CHECK(pool.checks == std::vector<Check>{Check{}});
     CHECK_FALSE(pool.observe.on);
     CHECK_FALSE(pool.hold.on);

@@ -40,8 +40,8 @@ TEST_CASE("routes and networks of the wrong form") {
         "1:66: listeners[0].trusted_proxies[1] is wrong: 'x' is not a network; write for example "
         "10.0.0.0/8, fd00::/8 or 192.0.2.7\n"
         "1:86: listeners[0].routes[0].path must begin with '/' and hold no '?', '#' or space\n"
-        "1:95: listeners[0].routes[0].host must be a host name without port or wildcard, or "
-        "\"*\" for any\n");
+        "1:95: listeners[0].routes[0].host must be a host name without port, "
+        "\"*.example.org\" for every host below that name, or \"*\" for any\n");
 }
 
 TEST_CASE("an admin endpoint that others can reach needs a token") {

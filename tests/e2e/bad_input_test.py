@@ -60,11 +60,11 @@ class Files(harness.TestCase):
         self.assertIn(str(self.file), self.ran("check", "-c", self.file, code=1).stderr)
 
     def test_unbuilt_keys_are_refused_by_name(self):
-        for more, word in (("user: nobody\n", "user"), ("coordination: {etcd: {endpoints: [http://127.0.0.1:2379]}}\n", "coordination"),
-                           ("agents: {host-b: {address: 127.0.0.1:9902}}\n", "agents"), ("limits: {connections: 10}\n", "limits")):
+        for more, word in (("coordination: {etcd: {endpoints: [http://127.0.0.1:2379]}}\n", "coordination"),
+                           ("agents: {host-b: {address: 127.0.0.1:9902}}\n", "agents")):
             with self.subTest(word):
                 self.refused(self.least() + more, word, "not")
-        for key, value in (("cache", "{size: 1MiB}"), ("balance", "ewma"), ("tls", "{name: x}")):
+        for key, value in (("cache", "{size: 1MiB}"), ("data", "replica")):
             with self.subTest(key):
                 self.refused(self.least().replace("    backends:", f"    {key}: {value}\n    backends:"), key)
 

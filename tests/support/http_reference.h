@@ -329,7 +329,7 @@ inline std::optional<Chunked> readChunked(const std::string& input) {
     if (input.substr(out.bytes, 2) == "\r\n") return out.bytes += 2, out;
     size_t length = 0;
     const auto lines = headLines(input.substr(out.bytes), false, length);
-    if (!lines || length > 8192) return std::nullopt;
+    if (!lines || length > 8192 || lines->size() > 128) return std::nullopt;
     for (const auto& line : *lines) {
         Message m;
         if (!readField(line, m)) return std::nullopt;

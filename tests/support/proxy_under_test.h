@@ -10,7 +10,8 @@
 #include <thread>
 #include <vector>
 
-#include "proxy/balance/router.h"
+#include "proxy/balance/route_table.h"
+#include "proxy/net/client_table.h"
 #include "proxy/serve/worker_pool.h"
 #include "tests/support/peer.h"
 
@@ -56,7 +57,10 @@ class ProxyUnderTest {
         for (BackendView& b : pool.backends)
             if (!b.stats) b.stats = std::make_shared<BackendStats>(workers);
         listener.stats = std::make_shared<ListenerStats>(workers);
-        listener.router = std::make_shared<const Router>(std::vector<RouteRule>{routes});
+        if (listener.accept.on()) listener.clients = std::make_shared<net::ClientTable>(1);
+        if (!listener.routes)
+            listener.routes = std::make_shared<const RouteTable>(
+                RouteTable{Router(routes), std::vector<RouteTarget>(routes.size()), nullptr});
         thread_ = std::thread([this] { control_.run(); });
         onControl([this] {
             workers_ = std::make_unique<serve::WorkerPool>(
@@ -126,12 +130,19 @@ class ProxyUnderTest {
     serve::WorkerPoolOptions options;
     PoolView pool;
     ListenerView listener;
-    std::vector<RouteRule> routes = {RouteRule{}};
+    LimitsView limits;
+    std::vector<RouteRule> routes = {RouteRule{}};  // all to the pool; or set listener.routes
 
   private:
     std::shared_ptr<const View> view() {
         auto v = std::make_shared<View>();
         v->generation = 1;
+        v->limits = limits;
+        if (pool.balance == conf::Balance::hash && !pool.keys) {
+            std::vector<KeyTable::Owner> owners;
+            for (const BackendView& b : pool.backends) owners.push_back({b.name, b.weight});
+            pool.keys = std::make_shared<const KeyTable>(owners);
+        }
         v->pools = {pool};
         v->listeners = {listener};
         return v;

@@ -23,7 +23,7 @@ MAY_USE = {
 }
 PROXY_RANK = {"http": 0, "net": 0, "balance": 1, "serve": 2, "recovery": 3, "control": 4, "admin": 5, "cli": 6}
 # Expensive or leaky headers, and the only places that may include them.
-ONLY_IN = {"spdlog/": "base/log.cc", "yaml-cpp/": "conf/", "sqlite3.h": "backup/", "zstd.h": "backup/",
+ONLY_IN = {"spdlog/": "base/log.cc", "yaml-cpp/": "conf/", "sqlite3.h": "backup/", "zstd.h": ("backup/", "proxy/serve/"),
            "curl/": ("base/", "proxy/cli/"), "CLI/": "proxy/cli/", "event2/http": "proxy/admin/"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+(["<])([^">]+)[">]')
 MACHINE_PATHS = re.compile(r"(?<![\w.])/(?:work|home|root)/\w")

@@ -14,6 +14,12 @@ struct Decoded {
     Flaw flaw = Flaw::none;
 };
 
+std::string lines(int count) {
+    std::string text;
+    while (count-- > 0) text += "A:\r\n";
+    return text;
+}
+
 // Feeds `text` in two reads cut at `cut` (0: byte by byte), keeping what is left unconsumed, as a
 // connection does.
 Decoded decode(Body body, const std::string& text, size_t cut) {
@@ -125,6 +131,7 @@ TEST_CASE("bad chunks are refused wherever they are cut", "[http]") {
         {"0\r\nX: 1\n\r\n", Flaw::bare_lf},
         {"0\r\n\n", Flaw::bare_lf},
         {"0\r\nX: " + std::string(9000, 'x'), Flaw::trailers_too_large},
+        {"0\r\n" + lines(129) + "\r\n", Flaw::trailers_too_large},
     }));
     for (size_t cut = 0; cut <= std::min<size_t>(text.size(), 20); ++cut) {
         INFO(text << " cut at " << cut);

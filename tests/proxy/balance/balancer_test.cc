@@ -20,30 +20,49 @@ TEST_CASE("least requests conforms", "[balance]") {
     }).runAll();
 }
 
+TEST_CASE("random two conforms", "[balance]") {
+    BalancerSuite(
+        [](uint32_t rotation) { return makeBalancer(conf::Balance::random_two, rotation); },
+        Turns::drawn)
+        .runAll();
+}
+
+TEST_CASE("ewma conforms", "[balance]") {
+    BalancerSuite([](uint32_t rotation) { return makeBalancer(conf::Balance::ewma, rotation); },
+                  Turns::drawn)
+        .runAll();
+}
+
+TEST_CASE("hash conforms, for requests without the key", "[balance]") {
+    BalancerSuite([](uint32_t rotation) {
+        return makeBalancer(conf::Balance::hash, rotation);
+    }).runAll();
+}
+
 TEST_CASE("least requests goes where the fewest are under way for the weight", "[balance]") {
     const PoolView pool = poolOf({1, 1, 4});
     const auto balancer = makeBalancer(conf::Balance::least_requests, 0);
-    balancer->update(pool, {});
+    balancer->update(pool, 0, {});
     for (int i = 0; i < 3; ++i) begin(pool.backends[0]);
     for (int i = 0; i < 2; ++i)
         pool.backends[1].stats->shards[1].in_flight.add();  // another worker's count too
     for (int i = 0; i < 7; ++i) begin(pool.backends[2]);
-    CHECK(balancer->pick({}, {}) == &pool.backends[2]);  // 7/4 < 2/1 < 3/1
+    CHECK(balancer->pick({}, {}, {}) == &pool.backends[2]);  // 7/4 < 2/1 < 3/1
     for (int i = 0; i < 2; ++i) begin(pool.backends[2]);
-    CHECK(balancer->pick({}, {}) == &pool.backends[1]);  // 2/1 < 9/4 < 3/1
+    CHECK(balancer->pick({}, {}, {}) == &pool.backends[1]);  // 2/1 < 9/4 < 3/1
 }
 
 // A slow backend keeps its requests longer, so fewer new ones reach it: what round robin cannot do.
 TEST_CASE("least requests gives a slow backend less", "[balance]") {
     const PoolView pool = poolOf({1, 1, 1});
     const auto balancer = makeBalancer(conf::Balance::least_requests, 0);
-    balancer->update(pool, {});
+    balancer->update(pool, 0, {});
     std::multimap<int, const BackendView*> ends;
     std::map<std::string, int> count;
     for (int now = 0; now < 3000; ++now) {
         for (; !ends.empty() && ends.begin()->first <= now; ends.erase(ends.begin()))
             end(*ends.begin()->second);
-        const BackendView* b = balancer->pick({}, {});
+        const BackendView* b = balancer->pick({}, {}, {});
         REQUIRE(b != nullptr);
         begin(*b);
         ++count[b->name];
@@ -58,7 +77,7 @@ TEST_CASE("round robin owes no burst to a backend that was full", "[balance]") {
     pool.backends[0].max_connections = 1;
     begin(pool.backends[0]);
     const auto balancer = makeBalancer(conf::Balance::round_robin, 0);
-    balancer->update(pool, {});
+    balancer->update(pool, 0, {});
     CHECK(share(*balancer, 1000) == std::map<std::string, int>{{"b", 1000}});
     end(pool.backends[0]);
     CHECK(share(*balancer, 10) == std::map<std::string, int>{{"a", 5}, {"b", 5}});
@@ -67,10 +86,10 @@ TEST_CASE("round robin owes no burst to a backend that was full", "[balance]") {
 TEST_CASE("what was tried longest ago is forgotten first", "[balance]") {
     Tried tried;
     CHECK(tried.empty());
-    for (uint32_t slot = 0; slot < 9; ++slot) tried.add(slot);
+    for (uint32_t slot = 0; slot < 17; ++slot) tried.add(slot);
     CHECK_FALSE(tried.contains(0));
     CHECK(tried.contains(1));
-    CHECK(tried.contains(8));
+    CHECK(tried.contains(16));
     tried.clear();
-    CHECK_FALSE(tried.contains(8));
+    CHECK_FALSE(tried.contains(16));
 }

@@ -10,8 +10,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "base/crc32c.h"
 #include "base/file.h"
-#include "proxy/recovery/journal_crc.h"
 #include "proxy/recovery/journal_scan.h"
 #include "proxy/recovery/machine.h"
 #include "tests/support/sim_driver.h"

@@ -168,7 +168,7 @@ TEST_CASE("HTTP/1.0 and Connection: close end after one answer, keep-alive is ho
 TEST_CASE("the body of a refused request is never taken for the next request") {
     Origin origin;
     ProxyUnderTest proxy({origin.address()});
-    proxy.routes = {RouteRule{.host = "wiki", .path = "/wiki/", .pool = 0}};
+    proxy.routes = {RouteRule{.host = "wiki", .path = "/wiki/"}};
     proxy.run();
     const std::string smuggled = "GET /wiki/ HTTP/1.1\r\nHost: wiki\r\n\r\n";
     Peer client = proxy.connect();
@@ -181,7 +181,7 @@ TEST_CASE("the body of a refused request is never taken for the next request") {
 TEST_CASE("a body that comes after its answer meets no reset") {
     Origin origin;
     ProxyUnderTest proxy({origin.address()});
-    proxy.routes = {RouteRule{.host = "wiki", .path = "/wiki/", .pool = 0}};
+    proxy.routes = {RouteRule{.host = "wiki", .path = "/wiki/"}};
     proxy.run();
     Peer client = proxy.connect();
     client.say("POST /no-route HTTP/1.1\r\nHost: wiki\r\nContent-Length: 10\r\n\r\n");

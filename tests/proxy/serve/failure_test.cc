@@ -157,6 +157,48 @@ TEST_CASE("what a backend gets wrong is a 502 and the end of that connection") {
         [&] { return proxy.seen(says == "cut head" ? Kind::reset : Kind::bad_answer) == 1; }));
 }
 
+// The reset's event is often one with that of the bytes before it, and then looks like more bytes.
+TEST_CASE("a reset right behind bytes is noticed at once") {
+    Origin origin;
+    ProxyUnderTest proxy({origin.address()});
+    proxy.run();
+    const std::string_view says = GENERATE("H", "HTTP/1.1 103 Early Hints\r\n\r\n",
+                                           "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf",
+                                           "HTTP/1.1 200 OK\r\n\r\nuntil close");
+    INFO(says);
+    for (int i = 0; i < 40; ++i) {
+        Peer client = proxy.connect();
+        client.say(kPost);
+        Peer server = origin.accept();
+        server.hearHead(), server.hear(2);
+        server.say(says);
+        server.reset();
+        std::string head;
+        while (head.empty() || head.starts_with("HTTP/1.1 103 "))
+            head = client.hearUntil("\r\n\r\n");
+        client.finish();
+        client.hearAll(true);
+    }
+}
+
+TEST_CASE("a backend that speaks before it is asked is heard") {
+    Origin origin;
+    ProxyUnderTest proxy({origin.address()});
+    proxy.run();
+    for (int i = 0; i < 20; ++i) {
+        Peer client = proxy.connect();
+        Peer server;
+        std::thread eager([&] {
+            server = origin.accept();
+            server.say("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nfull");
+        });
+        client.say(kPost);
+        CHECK(client.hearHead().starts_with("HTTP/1.1 503 "));
+        CHECK(client.hear(4) == "full");
+        eager.join();
+    }
+}
+
 TEST_CASE("a response that breaks off ends the client's connection visibly") {
     Origin origin;
     ProxyUnderTest proxy({origin.address()});

@@ -217,7 +217,7 @@ TEST_CASE("an early answer reaches the client while its body still streams") {
 TEST_CASE("what no route wants, and CONNECT, are refused without a backend") {
     Origin origin;
     ProxyUnderTest proxy({origin.address()});
-    proxy.routes = {RouteRule{.host = "wiki", .path = "/", .pool = 0}};
+    proxy.routes = {RouteRule{.host = "wiki", .path = "/"}};
     proxy.run();
     Peer client = proxy.connect();
     client.say("GET / HTTP/1.1\r\nHost: other\r\n\r\n");

@@ -63,7 +63,7 @@ std::string relay(http::Body in, bool chunk_out, std::string_view input, size_t 
     Buffer buffer;
     buffer.ensure(pool);
     BodyRelay relay;
-    relay.begin(in, chunk_out);
+    relay.begin(in, chunk_out, true);
     std::string out;
     while (!input.empty()) {
         if (buffer.empty()) buffer.rewind();
@@ -73,7 +73,7 @@ std::string relay(http::Body in, bool chunk_out, std::string_view input, size_t 
         out += relay.out();
         relay.sent(relay.out().size());
     }
-    if (close && !relay.closed()) return "cut";
+    if (close && !relay.closed(buffer)) return "cut";
     out += relay.out();
     if (rest) *rest = buffer.view();
     buffer.release(pool);
@@ -108,4 +108,30 @@ TEST_CASE("bodies are framed anew, wherever they are cut") {
     CHECK(relay({http::BodyKind::length, 5}, false, "abc", 1, true) == "cut");
     CHECK(relay({http::BodyKind::chunked, 0}, true, "3\r\nabc\r\n", 1, true) == "cut");
     CHECK(relay({http::BodyKind::chunked, 0}, true, "3;x\r\nabc\r\n", 1, true) == "flaw");
+}
+
+TEST_CASE("trailers pass, but for those that frame, route or vouch") {
+    const std::string chunked =
+        "3\r\nabc\r\n0\r\nX-Sum: 900150983cd2\r\nConnection: close\r\nX-Forwarded-For: "
+        "1.1.1.1\r\nServer-Timing: a;dur=1\r\n\r\n";
+    for (size_t step = 1; step <= chunked.size(); ++step) {
+        INFO(step);
+        const std::string out = relay({http::BodyKind::chunked, 0}, true, chunked, step, true);
+        CHECK(out.ends_with("\r\n0\r\nX-Sum: 900150983cd2\r\nServer-Timing: a;dur=1\r\n\r\n"));
+        CHECK(payloadOf(out) == "abc");
+    }
+}
+
+TEST_CASE("trailers of a body without framing are framed with its end") {
+    BufferPool pool;
+    Buffer buffer;
+    buffer.ensure(pool);
+    BodyRelay body;
+    body.begin({http::BodyKind::until_close, 0}, true, true);
+    REQUIRE(body.closed(buffer, "grpc-status: 0\r\nconnection: x\r\n"));
+    CHECK(body.out() == "0\r\ngrpc-status: 0\r\n\r\n");
+    body.begin({http::BodyKind::until_close, 0}, true, true);
+    REQUIRE(body.closed(buffer, "connection: x\r\n"));
+    CHECK(body.out() == "0\r\n\r\n");
+    buffer.release(pool);
 }

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace regrow::tls {
+
+// A response of a certificate's authority that it was not revoked, to be handed to clients with the
+// certificate (OCSP stapling), so that they need not ask. Something else fetches it into a file.
+struct OcspResponse {
+    std::string der;
+    WallTime next_update{};  // not to be shown any more after this
+};
+// Refuses what is no response, or one that says that the question failed.
+Result<OcspResponse> loadOcsp(const std::string& file);
+
+}  // namespace regrow::tls

@@ -1,0 +1,101 @@
+#include "base/http/chars.h"
+#include "proxy/http/compression.h"
+#include "proxy/serve/client_stream.h"
+#include "proxy/serve/exchange.h"
+#include "proxy/serve/worker.h"
+
+// Encoding a response's content on its way to the client.
+namespace regrow::serve {
+namespace {
+
+using http::Field;
+using http::FieldId;
+
+void addField(http::FieldList& fields, std::string_view name, std::string_view value, FieldId id) {
+    Field field{name.data(),
+                value.data(),
+                static_cast<uint32_t>(value.size()),
+                static_cast<uint16_t>(name.size()),
+                id,
+                false};
+    fields.add(field);  // without room the client takes the response as it is: Content-Encoding is
+                        // added first, and by then one place has become free
+}
+
+bool variesAlready(const http::FieldList& fields) {
+    for (const Field& f : fields) {
+        if (!http::equalsIgnoringCase(f.name(), "vary")) continue;
+        std::string_view list = f.value(), element;
+        while (http::nextElement(list, element))
+            if (element == "*" || http::equalsIgnoringCase(element, "accept-encoding")) return true;
+    }
+    return false;
+}
+
+// What speaks of the bytes as the backend sent them.
+bool describesBytes(const Field& f) {
+    for (const std::string_view name :
+         {"accept-ranges", "content-md5", "digest", "content-digest", "repr-digest"})
+        if (http::equalsIgnoringCase(f.name(), name)) return true;
+    return false;
+}
+
+}  // namespace
+
+void Exchange::chooseCoding(const http::RequestHead& head) {
+    const Field* accepted = head.fields.find("accept-encoding");
+    if (accepted && version_ != http::Version::http10)
+        coding_ = proxy::chooseCoding(accepted->value(), pool_->compress);
+}
+
+// Rewrites the head for an encoded body, when there will be one.
+void Exchange::considerEncoding(http::ResponseHead& head) {
+    if (!proxy::compressible(head, method_, pool_->compress)) return;
+    if (head.fields.size() + 2 > http::FieldList::kCapacity) return;
+    if (!variesAlready(head.fields))
+        addField(head.fields, "Vary", "Accept-Encoding", FieldId::other);
+    if (coding_ == conf::Coding::identity) return;
+    encoder_ = std::make_unique<BodyEncoder>(coding_, client_->framed());
+    for (Field& f : head.fields) {
+        f.drop = f.drop || describesBytes(f);
+        if (!http::equalsIgnoringCase(f.name(), "etag") || f.value().starts_with("W/")) continue;
+        const std::string_view weak = encoder_->weakTag(f.value());
+        f.value_data = weak.data();
+        f.value_size = static_cast<uint32_t>(weak.size());
+    }
+    addField(head.fields, "Content-Encoding", proxy::textOf(coding_), FieldId::content_encoding);
+    head.has_content_length = false;
+    head.chunked = true;
+}
+
+// Draws what was received through the encoder until it has something to send. `waiting`: the
+// backend pauses, so the client shall have all there is.
+void Exchange::encodeResponse(bool waiting) {
+    while (encoder_->out().empty() && !encoder_->ended() && !encoder_->failed()) {
+        const bool work =
+            !response_.out().empty() || response_.received() || (waiting && encoder_->holdsBack());
+        if (!work) return;
+        response_.sent(
+            encoder_->take(response_.out(), response_.received(), waiting, worker_.buffers));
+    }
+}
+
+std::string_view Exchange::responseOut() const {
+    return encoder_ ? encoder_->out() : response_.out();
+}
+
+void Exchange::responseTaken(size_t bytes) {
+    sent_to_client_ += bytes;
+    if (encoder_)
+        encoder_->sent(bytes);
+    else
+        response_.sent(bytes);
+}
+
+void Exchange::dropEncoder() {
+    if (!encoder_) return;
+    encoder_->release(worker_.buffers);
+    encoder_.reset();
+}
+
+}  // namespace regrow::serve
