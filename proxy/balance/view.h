@@ -58,6 +58,7 @@ struct PoolView {
     double release_per_second = 0;  // held requests sent on, over all workers; 0 = all at once
     std::shared_ptr<const tls::ClientContext> tls;                  // null: plain
     conf::ProxyProtocol proxy_protocol = conf::ProxyProtocol::off;  // what connections begin with
+    bool http2 = false;                                             // what backends speak
     std::vector<BackendView> backends;
     std::shared_ptr<PoolStats> stats;
 };

@@ -11,7 +11,8 @@ namespace regrow::serve {
 class BackendUser;
 struct Place;
 
-// The backend's side of one attempt: an HTTP/1 connection while it serves one exchange. Its user
+// The backend's side of one attempt: an HTTP/1 connection while it serves one exchange, or a stream
+// of an HTTP/2 connection. Its user
 // does not know what is spoken there: it gives the request as written for HTTP/1, from the first
 // byte of the head, and gets the response's head parsed and its body as it arrives. What happens is
 // told by the calls of BackendUser, each naming the stream, so that a user may have more than one.
@@ -34,13 +35,21 @@ class BackendStream {
     // turned out closed before a byte of the answer.
     enum class Answer : uint8_t { none, head, bad, gone, stale };
     virtual Answer readHead(http::ResponseHead*& head) = 0;
-    // The body. Framed: the bytes carry HTTP/1's framing, as the head says.
+    // The body. Framed: the bytes carry HTTP/1's framing, as the head says. Otherwise they are
+    // payload, Filled::end is its end, and trailers() what came after it.
     virtual bool framed() const = 0;
     virtual Endpoint::Filled fill() = 0;
+    virtual std::string_view trailers() const { return {}; }  // "name: value" CRLF lines
+    // Of an unframed body: nothing follows what is in body_in, no trailers either.
+    virtual bool allHere() const { return false; }
     virtual void lookAgain() = 0;     // more should follow what fill() brought (endpoint.h)
     virtual void releaseInput() = 0;  // nothing is held: give the memory back
     // Asked before anything is sent: a kept connection that the backend has closed meanwhile.
     virtual bool closedMeanwhile() = 0;
+
+    // Of one that came to nothing: the server has not acted on the request, which never left us or
+    // which it said it did not take.
+    virtual bool untouched() const { return false; }
 
     // The exchange is done with it; the last call. `whole`: request and answer were passed on to
     // their ends, and what carried them may serve again.

@@ -101,15 +101,25 @@ bool BodyRelay::closed(Buffer& in, std::string_view trailers) {
     if (received_) return true;
     if (!decoder_.finishedByClose()) return false;
     received_ = true;
-    if (!chunk_out_) return true;
-    out_ = proxy::kLastChunk;
+    if (chunk_out_) out_ = proxy::kLastChunk;
     if (!pass_trailers_ || trailers.empty() || !in.lent()) return true;
     in.rewind();
     char* copy = in.roomBegin() + kZero.size();
     std::memcpy(copy, trailers.data(), trailers.size());
     keepTrailers(copy, trailers.size());
-    if (!trailers_.empty()) frame(nullptr, nullptr);
+    if (chunk_out_ && !trailers_.empty()) frame(nullptr, nullptr);
     return true;
+}
+
+void BodyRelay::endHere() {
+    received_ = true;
+    if (!chunk_out_) return;
+    if (out_.empty()) {
+        out_ = proxy::kLastChunk;
+        return;
+    }
+    char* const end = const_cast<char*>(out_.data()) + out_.size();
+    out_ = {out_.data(), static_cast<size_t>(frameEnd(end) - out_.data())};
 }
 
 }  // namespace regrow::serve

@@ -27,6 +27,8 @@ class BodyRelay {
     // The sender closed. False: in the middle of the body. `in` is empty; `trailers` came with the
     // end ("name: value" CRLF lines), and are framed in it.
     bool closed(Buffer& in, std::string_view trailers = {});
+    // Nothing follows what was just transformed: its end was not framed.
+    void endHere();
     // Of a body that ended, when it is not framed here: lines as above, as long as out() would be.
     std::string_view trailers() const { return trailers_; }
 

@@ -49,11 +49,11 @@ bool Exchange::take(const BackendView& backend) {
     }
     const Place& place = *worker_.upstreams.place(backend.slot);
     attempted(place);
-    if (!acquired.connection) {
+    if (!acquired.stream) {
         connectFailed(acquired.error);
         return true;
     }
-    attempt_.stream = acquired.connection;
+    attempt_.stream = acquired.stream;
     place.started();
     if (acquired.connecting) {
         state_ = State::connecting;
@@ -147,6 +147,8 @@ Attempt Exchange::describe(Trouble trouble, uint16_t status) {
 }
 
 void Exchange::attemptFailed(Trouble trouble) {
+    if (attempt_.stream && attempt_.stream->untouched() && std::exchange(attempt_.sent, false))
+        --sends_;
     drop(attempt_);
     if (trouble != Trouble::stale && trouble != Trouble::fenced) tried_.add(attempt_.slot);
     if (trouble == Trouble::stale && sends_ > 0 && attempt_.sent) --sends_;

@@ -41,13 +41,13 @@ void Exchange::onOverdue() {
     if (!backend) return;
     if (const Place* p = worker_.upstreams.place(backend->slot); p && p->silence.stalled()) return;
     const UpstreamPool::Acquired acquired = worker_.upstreams.acquire(*backend, *this, false);
-    if (!acquired.connection) return;  // the first one may still answer
+    if (!acquired.stream) return;  // the first one may still answer
     hedged_ = true;
     queue_->budget().charge();
     stats_->hedges.add();
-    second_ = {.stream = acquired.connection, .slot = backend->slot, .began = worker_.now()};
+    second_ = {.stream = acquired.stream, .slot = backend->slot, .began = worker_.now()};
     second_connecting_ = acquired.connecting;
-    const Place& place = *acquired.connection->place;
+    const Place& place = *acquired.stream->place;
     place.shard->requests.add();
     place.started();
     if (!second_connecting_) sendSecond();

@@ -94,7 +94,9 @@ void Exchange::forwardInterim(const http::ResponseHead& head) {
 
 void Exchange::beginResponse(http::ResponseHead& head) {
     if (route_ && !route_->response.apply(head.fields)) return badAnswer("too many fields");
-    const http::Body received = head.bodyFor(method_);
+    http::Body received = head.bodyFor(method_);
+    if (!attempt_.stream->framed() && received.kind != http::BodyKind::none)
+        received = {.kind = http::BodyKind::until_close};
     dropEncoder();  // of an answer that could not be passed on
     if (pool_->compress.on) considerEncoding(head);
     const http::Body down = proxy::downstreamBody(head, method_, version_);
@@ -110,6 +112,7 @@ void Exchange::beginResponse(http::ResponseHead& head) {
     cut_shows_ = down.kind != http::BodyKind::until_close;
     if (!response_.transform(attempt_.stream->body_in))
         return badAnswer(http::textOf(response_.flaw()));
+    if (!response_.received() && attempt_.stream->allHere()) response_.endHere();
     if (!response_.received()) attempt_.stream->lookAgain();
 
     if (encoder_) encodeResponse(false);
@@ -187,7 +190,7 @@ bool Exchange::receiveResponse() {
             return false;
         case Endpoint::Filled::full: truncated(Cause::backend_bad_answer); return false;
         case Endpoint::Filled::end:
-            if (response_.closed(backend.body_in)) return true;
+            if (response_.closed(backend.body_in, backend.trailers())) return true;
             [[fallthrough]];
         case Endpoint::Filled::failed: truncated(Cause::backend_reset); return false;
     }

@@ -50,7 +50,8 @@ void H2Session::onBeginHeaders(const nghttp2_frame& frame) {
     H2Stream& stream = worker_.h2_streams.take(worker_);
     streams_.pushBack(stream);
     stream.open(*this, frame.hd.stream_id);
-    nghttp2_session_set_stream_user_data(library_, frame.hd.stream_id, &stream);
+    nghttp2_session_set_stream_user_data(library_, frame.hd.stream_id,
+                                         static_cast<H2Flow*>(&stream));
     head_memory_.ensure(worker_.buffers);
     head_memory_.rewind();
     if (!head_) head_ = &worker_.request_heads.take();
@@ -116,21 +117,12 @@ void H2Session::forgetHead() {
 }
 
 // One whose header block was refused never comes to the end of it.
-void H2Session::onStreamClosed(int32_t id) {
+void H2Session::onStreamClosed(int32_t id, uint32_t) {
     if (in_head_ == id) {
         in_head_ = 0;
         forgetHead();
     }
     if (H2Stream* s = stream(id)) s->closed();
-}
-
-void H2Session::onData(int32_t id, std::string_view payload) {
-    H2Stream* s = stream(id);
-    if (!s) {
-        nghttp2_session_consume_connection(library_, payload.size());
-    } else if (s->take(payload)) {
-        readableLater(*s);
-    }
 }
 
 void H2Session::onFrameSent(const nghttp2_frame& frame) {
@@ -139,6 +131,11 @@ void H2Session::onFrameSent(const nghttp2_frame& frame) {
     if (!may_end || (frame.hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return;
     credit_ = std::min(kMostCredit, credit_ + kAnswerEarns);
     if (H2Stream* s = stream(frame.hd.stream_id)) s->answered();
+}
+
+void H2Session::onFrameNotSent(const nghttp2_frame& frame) {
+    if (frame.hd.type != NGHTTP2_HEADERS) return;
+    if (H2Stream* s = stream(frame.hd.stream_id)) s->abort();
 }
 
 void H2Session::charge(double frames) {

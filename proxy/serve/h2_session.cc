@@ -10,7 +10,6 @@ namespace {
 
 constexpr uint32_t kMaxStreams = 128;
 constexpr int32_t kConnectionWindow = 1 << 20;
-constexpr size_t kFrameRoom = 17 * 1024;  // a frame and its nine bytes
 constexpr int kRounds = 16;
 constexpr Duration kLinger = std::chrono::seconds(2);
 constexpr Duration kDrainGrace = std::chrono::seconds(1);
@@ -32,7 +31,8 @@ void H2Session::open(ClientSession& from) {
     credit_ = kMostCredit;
     credit_at_ = worker_.now();
     state_ = State::open;
-    nghttp2_session_server_new2(&library_, worker_.h2.callbacks, this, worker_.h2.options);
+    nghttp2_session_server_new2(&library_, worker_.h2.callbacks, static_cast<H2Connection*>(this),
+                                worker_.h2.options);
     const std::array<nghttp2_settings_entry, 4> settings{
         {{NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, kMaxStreams},
          {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, H2Stream::kWindow},
@@ -50,11 +50,7 @@ const conf::ListenerTimeouts& H2Session::timeouts() const {
 }
 
 H2Stream* H2Session::stream(int32_t id) const {
-    return static_cast<H2Stream*>(nghttp2_session_get_stream_user_data(library_, id));
-}
-
-void H2Session::flushSoon() {
-    worker_.flushLater(*this);
+    return static_cast<H2Stream*>(flowOf(id));
 }
 
 void H2Session::onEvents(short what) {
@@ -86,60 +82,23 @@ bool H2Session::feed() {
     if (taken < 0)
         terminate(taken == NGHTTP2_ERR_FLOODED ? NGHTTP2_ENHANCE_YOUR_CALM
                                                : NGHTTP2_PROTOCOL_ERROR);
-    while (!readable_streams_.empty()) readable_streams_.popFront().wake();
+    tellReadable();
     flushSoon();
     return state_ == State::open;
 }
 
-// What the streams have goes out in as few writes as fit, after all that came in has been looked
-// at.
 void H2Session::flush() {
     if (state_ != State::open) return;
     if (readable) receive();
-    for (int round = 0; round < kRounds && state_ == State::open; ++round) {
-        if (!send()) return;
-        if (!out_.empty() || !gather()) break;
-        if (round + 1 == kRounds) flushSoon();
-    }
-    if (state_ == State::open) settle();
+    if (state_ != State::open) return;
+    if (!writeOut()) return close();
+    settle();
 }
 
-// False: the connection is gone.
-bool H2Session::send() {
-    if (out_.empty()) return true;
-    const net::IoResult r = transport.send(out_.view());
-    if (r.kind == net::IoResult::Kind::failed) {
-        close();
-        return false;
-    }
+net::IoResult H2Session::transmit(std::string_view bytes) {
+    const net::IoResult r = transport.send(bytes);
     if (r.bytes > 0 && timed_ == Timed::output) timed_ = Timed::nothing;
-    out_.consume(r.bytes);
-    if (out_.empty()) out_.release(worker_.buffers);
-    return true;
-}
-
-// False: there is nothing to send.
-bool H2Session::gather() {
-    out_.ensure(worker_.buffers);
-    out_.rewind();
-    while (out_.room() >= kFrameRoom) {
-        const uint8_t* frame = nullptr;
-        const ssize_t size = nghttp2_session_mem_send(library_, &frame);
-        if (size <= 0) break;
-        out_.append({reinterpret_cast<const char*>(frame), static_cast<size_t>(size)});
-    }
-    while (!writable_streams_.empty()) writable_streams_.popFront().room();
-    if (!out_.empty()) return true;
-    out_.release(worker_.buffers);
-    return false;
-}
-
-bool H2Session::takeFrame(const uint8_t* head, std::string_view payload) {
-    constexpr size_t kHead = 9;
-    if (out_.room() < kHead + payload.size()) return false;
-    out_.append({reinterpret_cast<const char*>(head), kHead});
-    out_.append(payload);
-    return true;
+    return r;
 }
 
 void H2Session::settle() {
@@ -196,12 +155,10 @@ void H2Session::close() {
     if (state_ == State::closed) return;
     state_ = State::closed;
     while (!streams_.empty()) streams_.front().closed();
-    nghttp2_session_del(std::exchange(library_, nullptr));
+    forget();
     shut(worker_.buffers);
-    out_.release(worker_.buffers);
     forgetHead();
     deadline_.clear();
-    Link<InFlush>::unlink();
     Link<InWorker>::unlink();
     worker_.connectionClosed(*this);
 }

@@ -1,6 +1,6 @@
-#include "proxy/serve/h2_session.h"
+#include "proxy/serve/h2_connection.h"
 
-// nghttp2's callbacks, as calls of the session's members.
+// nghttp2's callbacks, as calls of the connection's members.
 namespace regrow::serve {
 namespace {
 
@@ -8,13 +8,13 @@ std::string_view viewOf(const uint8_t* bytes, size_t size) {
     return {reinterpret_cast<const char*>(bytes), size};
 }
 
-H2Session& sessionOf(void* self) {
-    return *static_cast<H2Session*>(self);
+H2Connection& connectionOf(void* self) {
+    return *static_cast<H2Connection*>(self);
 }
 
 ssize_t onOffer(nghttp2_session*, int32_t, uint8_t*, size_t most, uint32_t* flags,
                 nghttp2_data_source* source, void*) {
-    return static_cast<H2Stream*>(source->ptr)->offer(most, *flags);
+    return static_cast<H2Flow*>(source->ptr)->offer(most, *flags);
 }
 
 // What breaks the rules is refused, not skipped: what we skip a backend would not see, but another
@@ -26,9 +26,9 @@ int onInvalidHeader(nghttp2_session*, const nghttp2_frame*, const uint8_t*, size
 
 }  // namespace
 
-nghttp2_data_provider H2Setup::providerOf(H2Stream& stream) {
+nghttp2_data_provider H2Setup::providerOf(H2Flow& flow) {
     nghttp2_data_provider provider{};
-    provider.source.ptr = &stream;
+    provider.source.ptr = &flow;
     provider.read_callback = onOffer;
     return provider;
 }
@@ -40,48 +40,52 @@ H2Setup::H2Setup() {
     nghttp2_option_set_no_closed_streams(options, 1);      // priorities are not kept
     nghttp2_session_callbacks_set_on_begin_headers_callback(
         callbacks, [](nghttp2_session*, const nghttp2_frame* frame, void* self) {
-            sessionOf(self).onBeginHeaders(*frame);
+            connectionOf(self).onBeginHeaders(*frame);
             return 0;
         });
     nghttp2_session_callbacks_set_on_header_callback(
         callbacks,
         [](nghttp2_session*, const nghttp2_frame* frame, const uint8_t* name, size_t name_size,
            const uint8_t* value, size_t value_size, uint8_t, void* self) {
-            sessionOf(self).onHeader(*frame, viewOf(name, name_size), viewOf(value, value_size));
+            connectionOf(self).onHeader(*frame, viewOf(name, name_size), viewOf(value, value_size));
             return 0;
         });
     nghttp2_session_callbacks_set_on_invalid_header_callback(callbacks, onInvalidHeader);
     nghttp2_session_callbacks_set_on_frame_recv_callback(
         callbacks, [](nghttp2_session*, const nghttp2_frame* frame, void* self) {
-            sessionOf(self).onFrame(*frame);
+            connectionOf(self).onFrame(*frame);
             return 0;
         });
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(
         callbacks,
         [](nghttp2_session*, uint8_t, int32_t id, const uint8_t* bytes, size_t size, void* self) {
-            sessionOf(self).onData(id, viewOf(bytes, size));
+            connectionOf(self).onData(id, viewOf(bytes, size));
             return 0;
         });
     nghttp2_session_callbacks_set_on_stream_close_callback(
-        callbacks, [](nghttp2_session*, int32_t id, uint32_t, void* self) {
-            sessionOf(self).onStreamClosed(id);
+        callbacks, [](nghttp2_session*, int32_t id, uint32_t error, void* self) {
+            connectionOf(self).onStreamClosed(id, error);
             return 0;
         });
     nghttp2_session_callbacks_set_on_frame_send_callback(
         callbacks, [](nghttp2_session*, const nghttp2_frame* frame, void* self) {
-            sessionOf(self).onFrameSent(*frame);
+            connectionOf(self).onFrameSent(*frame);
+            return 0;
+        });
+    nghttp2_session_callbacks_set_before_frame_send_callback(
+        callbacks, [](nghttp2_session*, const nghttp2_frame* frame, void* self) {
+            connectionOf(self).onSending(*frame);
             return 0;
         });
     nghttp2_session_callbacks_set_on_frame_not_send_callback(
         callbacks, [](nghttp2_session*, const nghttp2_frame* frame, int, void* self) {
-            if (frame->hd.type == NGHTTP2_HEADERS)
-                if (H2Stream* stream = sessionOf(self).stream(frame->hd.stream_id)) stream->abort();
+            connectionOf(self).onFrameNotSent(*frame);
             return 0;
         });
     nghttp2_session_callbacks_set_send_data_callback(
         callbacks, [](nghttp2_session*, nghttp2_frame*, const uint8_t* head, size_t size,
                       nghttp2_data_source* source,
-                      void*) { return static_cast<H2Stream*>(source->ptr)->give(head, size); });
+                      void*) { return static_cast<H2Flow*>(source->ptr)->give(head, size); });
 }
 
 H2Setup::~H2Setup() {

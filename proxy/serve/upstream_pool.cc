@@ -29,8 +29,30 @@ UpstreamPool::Acquired UpstreamPool::acquire(const BackendView& backend, Backend
                                              bool fresh) {
     Place& place = placeOf(backend);
     if (backend.epoch < place.epoch) return {.fenced = true};
-    if (!fresh && !place.idle.empty()) return {.connection = &reuse(place, user)};
+    if (place.http2) return shareSession(place, user, fresh);
+    if (fresh || place.idle.empty()) return connect(place, user);
+    UpstreamConnection& c = reuse(place, user);
+    return {.stream = &c, .connection = &c};
+}
 
+// Whoever comes while the first connection is being made waits for it with the others.
+UpstreamPool::Acquired UpstreamPool::shareSession(Place& place, BackendUser& user, bool fresh) {
+    H2BackendSession* session = place.sessions.first();
+    while (session && !session->takes(fresh)) session = place.sessions.after(*session);
+    if (!session) {
+        session = &worker_.h2_backend_sessions.take(worker_);
+        const Acquired made = connect(place, *session);
+        if (!made.connection) {
+            worker_.retire(*session);
+            return made;
+        }
+        session->open(*made.connection, made.connecting);
+        place.sessions.pushFront(*session);
+    }
+    return {.stream = &session->begin(user, fresh), .connecting = session->connecting()};
+}
+
+UpstreamPool::Acquired UpstreamPool::connect(Place& place, BackendUser& user) {
     tls::SessionPtr session = place.tls ? place.tls->session(place.address) : nullptr;
     if (place.tls && !session) return {.error = ENOMEM};
     if (!worker_.mayConnect() && !yieldOne()) return {.error = EMFILE};
@@ -60,7 +82,9 @@ UpstreamPool::Acquired UpstreamPool::acquire(const BackendView& backend, Backend
             discard(c);
             return {.error = failed};
         }
-    return {.connection = &c, .connecting = c.state == UpstreamConnection::State::connecting};
+    return {.stream = &c,
+            .connection = &c,
+            .connecting = c.state == UpstreamConnection::State::connecting};
 }
 
 // The PROXY header: what the backend hears first, before TLS. The socket is new and empty, so it
@@ -174,6 +198,7 @@ void UpstreamPool::apply(const View& view) {
             if (std::exchange(place.tls, pool.tls) != pool.tls) closeIdle(place);
             if (std::exchange(place.proxy_protocol, pool.proxy_protocol) != pool.proxy_protocol)
                 closeIdle(place);
+            if (std::exchange(place.http2, pool.http2) != pool.http2) closeIdle(place);
             place.pool_stats = pool.stats;
             place.pool_shard = &pool.stats->shards[static_cast<size_t>(worker_.index())];
             if (replaced) place.silence.replaced();
@@ -209,6 +234,7 @@ void UpstreamPool::moved(Place& place) {
 
 void UpstreamPool::closeIdle(Place& place) {
     while (!place.idle.empty()) discard(place.idle.front());
+    for (auto* s = place.sessions.first(); s; s = place.sessions.after(*s)) s->leave();
 }
 
 void UpstreamPool::yieldIdle(const PoolView& pool) {
@@ -222,10 +248,16 @@ bool UpstreamPool::yieldOne() {
         discard(place->idle.back());
         return true;
     }
+    for (auto& place : places_)
+        for (auto* s = place ? place->sessions.first() : nullptr; s; s = place->sessions.after(*s))
+            if (s->idle()) return s->close(BackendStream::Answer::gone, ""), true;
     return false;
 }
 
 void UpstreamPool::closeAll() {
+    for (auto& place : places_)
+        while (place && !place->sessions.empty())
+            place->sessions.front().close(BackendStream::Answer::gone, "closed");
     for (auto& place : places_)
         while (place && !place->connections.empty()) discard(place->connections.front());
 }

@@ -7,6 +7,7 @@
 #include "base/tls/client_context.h"
 #include "proxy/balance/view.h"
 #include "proxy/serve/free_list.h"
+#include "proxy/serve/h2_backend_session.h"
 #include "proxy/serve/late_answer.h"
 #include "proxy/serve/silence.h"
 #include "proxy/serve/upstream_connection.h"
@@ -28,6 +29,7 @@ struct Place {
     int max_connections = 0;
     Duration idle_timeout{};
     conf::ProxyProtocol proxy_protocol = conf::ProxyProtocol::off;
+    bool http2 = false;
     std::string lookup;
     uint32_t moves = 0;                             // times that a name's address changed
     std::shared_ptr<const tls::ClientContext> tls;  // null: plain
@@ -43,7 +45,8 @@ struct Place {
     LateAnswer late_answer;
     List<BackendUser, InHedgeable> hedgeable;  // in the order in which they were sent
     List<UpstreamConnection, InPlace> connections;
-    List<UpstreamConnection, InIdle> idle;  // most recently used in front
+    List<UpstreamConnection, InIdle> idle;     // most recently used in front
+    List<H2BackendSession, InPlace> sessions;  // with http2: over some of the connections
 };
 
 // All connections of one worker to backends. Idle ones are used again last in, first out, so that a
@@ -55,12 +58,13 @@ class UpstreamPool {
     ~UpstreamPool();
 
     struct Acquired {
-        UpstreamConnection* connection = nullptr;  // ready to send, or connecting
+        BackendStream* stream = nullptr;           // ready to send, or connecting
+        UpstreamConnection* connection = nullptr;  // that is it; null over HTTP/2
         bool connecting = false;
         int error = 0;        // errno, when there is none
         bool fenced = false;  // the view is older than what we know of the place
     };
-    // `fresh`: do not take an idle one.
+    // `fresh`: do not take one that has served before.
     Acquired acquire(const BackendView& backend, BackendUser& user, bool fresh);
 
     void keep(
@@ -94,6 +98,8 @@ class UpstreamPool {
     void end(UpstreamConnection& connection);
     void moved(Place& place);
     int introduce(UpstreamConnection& connection);
+    Acquired connect(Place& place, BackendUser& user);
+    Acquired shareSession(Place& place, BackendUser& user, bool fresh);
     UpstreamConnection& reuse(Place& place, BackendUser& user);
     bool reusable(UpstreamConnection& connection) const;
     void closeIdle(Place& place);

@@ -256,7 +256,7 @@ void Worker::pumpQueues() {
 // room brings more: after a few rounds the others get their turn.
 void Worker::flushHttp2() {
     for (int round = 0; round < 4 && !flushing_.empty(); ++round) {
-        List<H2Session, InFlush> due;
+        List<H2Connection, InFlush> due;
         due.take(flushing_);
         while (!due.empty()) due.popFront().flush();
     }
@@ -280,6 +280,10 @@ void Worker::recycleRetired() {
     retired_exchanges_.clear();
     for (H2Stream* s : retired_streams_) h2_streams.giveBack(*s);
     retired_streams_.clear();
+    for (H2BackendStream* s : retired_backend_streams_) h2_backend_streams.giveBack(*s);
+    retired_backend_streams_.clear();
+    for (H2BackendSession* s : retired_backend_sessions_) h2_backend_sessions.giveBack(*s);
+    retired_backend_sessions_.clear();
     for (ClientConnection* c : retired_clients_) c->recycle();
     retired_clients_.clear();
     for (UpstreamConnection* c : retired_connections_) upstreams.recycle(*c);

@@ -109,9 +109,11 @@ class Worker {
     void retire(Exchange& exchange) { retired_exchanges_.push_back(&exchange); }
     void retire(UpstreamConnection& connection) { retired_connections_.push_back(&connection); }
     void retire(H2Stream& stream) { retired_streams_.push_back(&stream); }
-    void becomeHttp2(ClientSession& session);  // which ends with it
-    void flushLater(H2Session& session) {      // at the end of this turn
-        if (!session.Link<InFlush>::linked()) flushing_.pushBack(session);
+    void retire(H2BackendStream& stream) { retired_backend_streams_.push_back(&stream); }
+    void retire(H2BackendSession& session) { retired_backend_sessions_.push_back(&session); }
+    void becomeHttp2(ClientSession& session);    // which ends with it
+    void flushLater(H2Connection& connection) {  // at the end of this turn
+        if (!connection.Link<InFlush>::linked()) flushing_.pushBack(connection);
     }
     void connectionClosed(ClientConnection& connection);
     // One more of the process's clients, until connectionClosed().
@@ -131,6 +133,8 @@ class Worker {
     FreeList<TcpSession> tcp_sessions;
     FreeList<H2Session> h2_sessions;
     FreeList<H2Stream> h2_streams;
+    FreeList<H2BackendSession> h2_backend_sessions;
+    FreeList<H2BackendStream> h2_backend_streams;
     H2Setup h2;
     Observer observer;
     AccessLog access_log;
@@ -189,9 +193,11 @@ class Worker {
     std::vector<std::unique_ptr<HoldQueue>> queues_;         // by pool slot
     List<ClientConnection, InWorker> open_;
     List<BackendUser, InResume> resuming_;
-    List<H2Session, InFlush> flushing_;
+    List<H2Connection, InFlush> flushing_;
     std::vector<Exchange*> retired_exchanges_;
     std::vector<H2Stream*> retired_streams_;
+    std::vector<H2BackendStream*> retired_backend_streams_;
+    std::vector<H2BackendSession*> retired_backend_sessions_;
     std::vector<ClientConnection*> retired_clients_;
     std::vector<UpstreamConnection*> retired_connections_;
     std::unique_ptr<Block> scratch_;
