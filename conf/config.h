@@ -234,6 +234,7 @@ struct Pool {
     Observe observe;
     Retry retry;
     PoolTimeouts timeouts;
+    bool http2 = false;  // what backends speak
     PoolTls tls;
     ProxyProtocol proxy_protocol = ProxyProtocol::off;  // what our connections begin with
     Hold hold;

@@ -95,6 +95,9 @@ Pool readPool(const std::string& name, const Reader& reader) {
     pool.observe = readObserve(reader);
     if (const auto retry = reader.section("retry")) pool.retry = readRetry(*retry);
     if (const auto timeouts = reader.section("timeouts")) pool.timeouts = readTimeouts(*timeouts);
+    std::string http = "1";
+    reader.get("http", http);
+    pool.http2 = http == "2";
     pool.tls = readPoolTls(reader);
     pool.proxy_protocol = readProxyProtocol(reader);
     pool.hold = readHold(reader);

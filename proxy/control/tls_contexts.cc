@@ -39,7 +39,7 @@ Result<> TlsContexts::addClient(const conf::Pool& pool, const TlsContexts& befor
                                             .certificate = pool.tls.certificate,
                                             .key = pool.tls.key,
                                             .verify = pool.tls.verify,
-                                            .alpn = {"http/1.1"}});
+                                            .alpn = {pool.http2 ? "h2" : "http/1.1"}});
     if (!client) return std::unexpected(std::move(client).error().in("TLS of pool " + pool.name));
     const auto known = before.client(pool.name);
     const bool same = known && known->fingerprint() == (*client)->fingerprint();

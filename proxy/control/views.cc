@@ -43,6 +43,7 @@ PoolView poolView(const Registry& registry, const PoolState& pool) {
     view.retry = pool.conf.retry;
     view.timeouts = pool.conf.timeouts;
     view.proxy_protocol = pool.conf.proxy_protocol;
+    view.http2 = pool.conf.http2;
     view.hold = pool.conf.hold;
     view.compress = pool.conf.compress;
     view.tls = pool.tls;

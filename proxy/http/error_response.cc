@@ -12,6 +12,7 @@ struct Status {
     std::string_view detail;
 };
 constexpr std::array kStatuses = {
+    Status{101, "Switching Protocols", ""},
     Status{200, "OK", ""},
     Status{201, "Created", ""},
     Status{204, "No Content", ""},

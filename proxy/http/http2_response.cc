@@ -5,6 +5,7 @@
 
 #include "base/http/lines.h"
 #include "base/http/meaning.h"
+#include "proxy/http/error_response.h"
 
 namespace regrow::proxy {
 
@@ -47,6 +48,7 @@ void Http2Response::add(std::string_view name, std::string_view value) {
 Flaw Http2Response::finish() {
     if (flaw_ == Flaw::none && head_->status == 101) note(Flaw::bad_status);  // RFC 9113 8.6
     if (flaw_ == Flaw::none) note(http::settleResponse(*head_));
+    head_->reason = reasonPhrase(head_->status);  // some HTTP/1 clients want one
     return flaw_;
 }
 

@@ -24,7 +24,7 @@ void H2BackendSession::open(UpstreamConnection& connection, bool connecting) {
     connection_ = &connection;
     gathered_ = frames_ = 0;
     count_ = 0;
-    leaving_ = answered_ = false;
+    told_ = leaving_ = answered_ = false;
     state_ = State::connecting;
     if (!connecting) start();
 }
@@ -65,6 +65,11 @@ H2BackendStream& H2BackendSession::begin(BackendUser& user, bool fresh) {
 bool H2BackendSession::closedMeanwhile() const {
     const auto seen = connection_->transport.peek().kind;
     return seen == net::IoResult::Kind::closed || seen == net::IoResult::Kind::failed;
+}
+
+bool H2BackendSession::takesTunnels() const {
+    return nghttp2_session_get_remote_settings(library_,
+                                               NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
 
 void H2BackendSession::streamEnded(bool whole, bool heard) {
@@ -191,6 +196,8 @@ void H2BackendSession::onHeader(const nghttp2_frame& frame, std::string_view nam
 void H2BackendSession::onFrame(const nghttp2_frame& frame) {
     ++frames_;
     if (frame.hd.type == NGHTTP2_GOAWAY) leaving_ = true;
+    if (frame.hd.type == NGHTTP2_SETTINGS && !std::exchange(told_, true))
+        for (auto* s = streams_.first(); s; s = streams_.after(*s)) writableLater(*s);
     H2BackendStream* const s = frame.hd.stream_id == 0 ? nullptr : stream(frame.hd.stream_id);
     if (!s) return;
     if (frame.hd.type == NGHTTP2_RST_STREAM) s->resetByPeer();

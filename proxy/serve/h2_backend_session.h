@@ -43,6 +43,8 @@ class H2BackendSession final : public H2Connection, public BackendUser, public L
     bool kept() const { return answered_; }      // it has served before
     // Nothing of what nghttp2 gave from there on was taken by the transport.
     bool untouched(uint64_t begins_at) const { return written() <= begins_at; }
+    bool told() const { return told_; }  // the server's settings are here
+    bool takesTunnels() const;           // RFC 8441
     bool closedMeanwhile() const;
     // An exchange is over. `heard`: there was some sign of life while it lasted.
     void streamEnded(bool whole, bool heard);
@@ -81,6 +83,7 @@ class H2BackendSession final : public H2Connection, public BackendUser, public L
     uint64_t frames_ = 0;
     uint32_t count_ = 0;  // streams_
     State state_ = State::closed;
+    bool told_ = false;
     bool leaving_ = false;
     bool answered_ = false;  // an exchange ended well
 };

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "proxy/http/error_response.h"
 #include "proxy/http/http2_forward.h"
 #include "proxy/serve/backend_user.h"
 #include "proxy/serve/h2_backend_session.h"
@@ -45,6 +46,7 @@ void H2BackendStream::open(H2BackendSession& session, BackendUser& by, bool fres
     frames_before_ = session.frames();
     begins_at_ = kNotSent;
     ending_ = Answer::none;
+    accept_.clear();
     fresh_ = fresh;
     connecting_ = session.connecting();
     heard_ = answered_ = reset_by_peer_ = untouched_ = closed_ = false;
@@ -55,6 +57,10 @@ net::IoResult H2BackendStream::send(std::string_view bytes) {
     if (gone_) return failed();
     size_t taken = 0;
     if (id_ == 0) {
+        if (!session_->told() && proxy::asksForWebSocket(bytes)) {
+            blocked_ = true;
+            return {};  // whether it takes one is not known yet
+        }
         taken = submit(bytes);
         if (taken == 0) return failed();
     }
@@ -70,17 +76,40 @@ size_t H2BackendStream::submit(std::string_view request) {
         request, place->tls ? "https" : "http",
         [&](std::string_view name, std::string_view value) { fields.add(name, value); });
     body_ = http::BodyDecoder(forward.body);
+    if (forward.body.kind == http::BodyKind::tunnel) {
+        if (!session_->takesTunnels()) return answerNotTaken();
+        accept_ = proxy::webSocketAccept(forward.websocket_key);
+    }
     const nghttp2_data_provider provider = H2Setup::providerOf(*this);
     id_ = nghttp2_submit_request(connection_->library(), nullptr, fields.data(), fields.size(),
                                  body_.done() ? nullptr : &provider, static_cast<H2Flow*>(this));
     connection_->flushSoon();
     if (id_ > 0) return forward.bytes;
-    id_ = 0;  // no more streams on this connection
-    gone_ = closed_ = untouched_ = true;
-    ending_ = session_->kept() && !fresh_ ? Answer::stale : Answer::gone;
-    trouble = "takes no more streams";
     session_->leave();
+    return refuse(session_->kept() && !fresh_ ? Answer::stale : Answer::gone,
+                  "takes no more streams");
+}
+
+size_t H2BackendStream::refuse(Answer how, std::string_view why) {
+    id_ = 0;
+    gone_ = closed_ = untouched_ = true;
+    ending_ = how;
+    trouble = why;
     return 0;
+}
+
+// It is no fault of the server's, and what its client asked for cannot be had: what a server says
+// that does not know a method.
+size_t H2BackendStream::answerNotTaken() {
+    http::ResponseHead& head = *heads_.emplace_back(&worker_.response_heads.take()).head;
+    head.clear();
+    head.version = http::Version::http2;
+    head.status = 501;
+    head.reason = proxy::reasonPhrase(501);
+    head.has_content_length = true;
+    head.keep_alive = true;
+    heard_ = answered_ = ended_ = true;
+    return refuse(Answer::gone, "takes no WebSockets over HTTP/2");
 }
 
 size_t H2BackendStream::sendBody(std::string_view bytes) {
@@ -150,8 +179,10 @@ void H2BackendStream::endHead() {
     if (!std::exchange(in_head_, false)) return;
     const http::Flaw flaw = response_.finish();
     if (flaw == http::Flaw::none) {
+        http::ResponseHead& head = *heads_.back().head;
         heard_ = true;
-        answered_ = !heads_.back().head->interim();
+        answered_ = !head.interim();
+        if (!accept_.empty() && answered_) openTunnel(head);
         return;
     }
     worker_.response_heads.giveBack(*heads_.back().head);
@@ -160,6 +191,20 @@ void H2BackendStream::endHead() {
     ending_ = Answer::bad;
     trouble = http::textOf(flaw);
     abandon(NGHTTP2_PROTOCOL_ERROR);
+}
+
+// RFC 8441 5: any 2xx opens it, which over HTTP/1 a 101 does. Else it is an answer as others are.
+void H2BackendStream::openTunnel(http::ResponseHead& head) {
+    if (head.status >= 300) return endOutput();
+    head.status = 101;
+    head.reason = proxy::reasonPhrase(101);
+    head.upgrade = "websocket";
+    head.has_content_length = false;
+    constexpr std::string_view kName = proxy::kWebSocketAccept;
+    head.fields.add({.name_data = kName.data(),
+                     .value_data = accept_.data(),
+                     .value_size = static_cast<uint32_t>(accept_.size()),
+                     .name_size = static_cast<uint16_t>(kName.size())});
 }
 
 // Complete, or with an answer still owed: then who ended it says what it was.

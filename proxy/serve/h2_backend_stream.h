@@ -4,6 +4,7 @@
 
 #include "base/http/body.h"
 #include "proxy/http/http2_response.h"
+#include "proxy/http/websocket.h"
 #include "proxy/serve/backend_stream.h"
 #include "proxy/serve/deadline_wheel.h"
 #include "proxy/serve/h2_flow.h"
@@ -69,6 +70,9 @@ class H2BackendStream final : public BackendStream, public H2Flow, public Link<I
     bool wanted() const override { return user && !gone_; }
     void tooManyTrailers() override { abandon(NGHTTP2_ENHANCE_YOUR_CALM); }
     size_t submit(std::string_view request);
+    size_t refuse(Answer how, std::string_view why);
+    size_t answerNotTaken();
+    void openTunnel(http::ResponseHead& head);
     size_t sendBody(std::string_view bytes);
     void leaveSession();
     void dropHeads();
@@ -81,6 +85,7 @@ class H2BackendStream final : public BackendStream, public H2Flow, public Link<I
     Buffer head_memory_;       // of the one that was read last
     proxy::Http2Response response_;
     http::BodyDecoder body_;  // of the request, out of its HTTP/1 framing
+    std::string accept_;      // of a WebSocket: what its client wants to see
     uint64_t begins_at_ = kNotSent;
     uint64_t frames_before_ = 0;  // what the session had heard when this began
     Answer ending_ = Answer::none;

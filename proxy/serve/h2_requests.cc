@@ -1,9 +1,7 @@
-#include <openssl/evp.h>
-#include <openssl/rand.h>
-
 #include <algorithm>
 #include <array>
 
+#include "proxy/http/websocket.h"
 #include "proxy/serve/h2_session.h"
 #include "proxy/serve/worker.h"
 
@@ -30,16 +28,6 @@ double costOf(uint32_t reset) {
         case NGHTTP2_REFUSED_STREAM: return 1;
         default: return 0;
     }
-}
-
-// 16 random bytes, as RFC 6455 4.1 wants them.
-std::array<char, 25> newWebSocketKey() {
-    std::array<uint8_t, 16> random{};
-    if (RAND_bytes(random.data(), static_cast<int>(random.size())) != 1) std::abort();
-    std::array<char, 25> key{};
-    EVP_EncodeBlock(reinterpret_cast<uint8_t*>(key.data()), random.data(),
-                    static_cast<int>(random.size()));
-    return key;
 }
 
 }  // namespace
@@ -97,8 +85,8 @@ void H2Session::onHeaders(const nghttp2_frame& frame) {
 void H2Session::startRequest(H2Stream& stream, bool ended) {
     first_ = false;
     if (timed_ != Timed::leaving) timed_ = Timed::nothing;
-    std::array<char, 25> key{};
-    if (request_.extendedConnect()) key = newWebSocketKey();
+    std::array<char, proxy::kWebSocketKeySize + 1> key{};
+    if (request_.extendedConnect()) key = proxy::newWebSocketKey();
     const std::string_view websocket_key(key.data());
     const http::Flaw flaw = request_.finish(ended, websocket_key);
     if (flaw != http::Flaw::none) {

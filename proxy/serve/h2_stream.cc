@@ -1,11 +1,10 @@
 #include "proxy/serve/h2_stream.h"
 
-#include <openssl/evp.h>
-
 #include <algorithm>
 
 #include "base/http/chars.h"
 #include "proxy/http/response_fields.h"
+#include "proxy/http/websocket.h"
 #include "proxy/serve/h2_fields.h"
 #include "proxy/serve/h2_session.h"
 #include "proxy/serve/worker.h"
@@ -14,20 +13,6 @@ namespace regrow::serve {
 namespace {
 
 constexpr Duration kLinger = std::chrono::seconds(2);
-
-// RFC 6455 4.2.2: that the backend read the key proves that it speaks WebSocket.
-std::string acceptOf(std::string_view key) {
-    const std::string text = std::string(key) + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    std::array<uint8_t, EVP_MAX_MD_SIZE> digest{};
-    unsigned size = 0;
-    EVP_Digest(text.data(), text.size(), digest.data(), &size, EVP_sha1(), nullptr);
-    std::array<char, 40> encoded{};
-    EVP_EncodeBlock(reinterpret_cast<uint8_t*>(encoded.data()), digest.data(),
-                    static_cast<int>(size));
-    return encoded.data();
-}
-
-constexpr std::string_view kAccept = "sec-websocket-accept";
 
 }  // namespace
 
@@ -77,8 +62,9 @@ void H2Stream::room() {
 bool H2Stream::acceptable(const http::ResponseHead& head) const {
     if (!extended_connect_ || head.status >= 300) return true;
     if (head.status != 101) return false;
-    const http::Field* accept = head.fields.find(kAccept);
-    return accept && accept->value() == acceptOf({websocket_key_.data(), websocket_key_.size()});
+    const http::Field* accept = head.fields.find(proxy::kWebSocketAccept);
+    return accept && accept->value() ==
+                         proxy::webSocketAccept({websocket_key_.data(), websocket_key_.size()});
 }
 
 H2Stream::Sent H2Stream::sendHead(const http::ResponseHead& head, const proxy::ResponseForward& how,
@@ -88,7 +74,8 @@ H2Stream::Sent H2Stream::sendHead(const http::ResponseHead& head, const proxy::R
     fields.addStatus(head.status == 101 ? uint16_t{200} : head.status);
     proxy::ResponseText text;
     proxy::visitResponseFields(head, how, text, [&](std::string_view name, std::string_view value) {
-        if (!extended_connect_ || !http::equalsIgnoringCase(name, kAccept)) fields.add(name, value);
+        if (!extended_connect_ || !http::equalsIgnoringCase(name, proxy::kWebSocketAccept))
+            fields.add(name, value);
     });
     submit(fields.data(), fields.size(), !ended || !body.empty());
     return sendBody(body);

@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "proxy/http/websocket.h"
 #include "proxy/serve/client_stream.h"
 #include "proxy/serve/deadline_wheel.h"
 #include "proxy/serve/h2_flow.h"
@@ -71,7 +72,7 @@ class H2Stream final : public ClientStream, public H2Flow, public Link<InSession
     Deadline deadline_;
     H2Session* session_ = nullptr;
     Exchange* exchange_ = nullptr;
-    std::array<char, 24> websocket_key_{};
+    std::array<char, proxy::kWebSocketKeySize> websocket_key_{};
     bool extended_connect_ = false;
     bool unwanted_ = false;  // the rest of the request, once the response is out
 };
