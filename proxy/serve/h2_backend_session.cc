@@ -16,6 +16,7 @@ constexpr uint32_t kMostStreams = 100;
 // None of them can use up what belongs to all: a client that does not read holds only its own.
 constexpr int32_t kConnectionWindow = kMostStreams * H2Flow::kWindow;
 constexpr int kRounds = 16;
+constexpr Duration kWorthDoubting = std::chrono::milliseconds(100);
 constexpr std::string_view kNotHttp2 = "does not speak HTTP/2";
 
 }  // namespace
@@ -23,6 +24,7 @@ constexpr std::string_view kNotHttp2 = "does not speak HTTP/2";
 void H2BackendSession::open(UpstreamConnection& connection, bool connecting) {
     connection_ = &connection;
     gathered_ = frames_ = 0;
+    heard_at_ = worker_.now();
     count_ = 0;
     told_ = leaving_ = answered_ = false;
     state_ = State::connecting;
@@ -72,10 +74,13 @@ bool H2BackendSession::takesTunnels() const {
                                                NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
 }
 
-void H2BackendSession::streamEnded(bool whole, bool heard) {
+// One that came to nothing while the whole connection was silent: it may be dead without a word,
+// and whoever comes next must not find out again.
+void H2BackendSession::streamEnded(bool whole, Instant began) {
     --count_;
     answered_ |= whole;
-    if (!whole && !heard) leaving_ = true;
+    const Duration lasted = worker_.now() - began, silent = worker_.now() - heard_at_;
+    if (!whole && lasted >= kWorthDoubting && silent * 2 >= lasted) leaving_ = true;
     flushSoon();
 }
 
@@ -125,6 +130,7 @@ void H2BackendSession::receive() {
 
 // False: the session has ended over it.
 bool H2BackendSession::feed() {
+    heard_at_ = worker_.now();
     Buffer& in = connection_->in;
     const ssize_t taken =
         nghttp2_session_mem_recv(library_, reinterpret_cast<const uint8_t*>(in.data()), in.size());

@@ -17,9 +17,8 @@ struct InPlace;
 //
 //     connecting → open → closed
 //
-// Leaving: it takes no new exchange (the server said GOAWAY, the view changed, or it did not answer
-// one in time, and whoever comes next must not find out again) and closes after the last one.
-// Worker's thread; recycled.
+// Leaving: it takes no new exchange (the server said GOAWAY, the view changed, or it fell silent
+// with an answer owed) and closes after the last one. Worker's thread; recycled.
 class H2BackendSession final : public H2Connection, public BackendUser, public Link<InPlace> {
   public:
     explicit H2BackendSession(Worker& worker)
@@ -46,8 +45,8 @@ class H2BackendSession final : public H2Connection, public BackendUser, public L
     bool told() const { return told_; }  // the server's settings are here
     bool takesTunnels() const;           // RFC 8441
     bool closedMeanwhile() const;
-    // An exchange is over. `heard`: there was some sign of life while it lasted.
-    void streamEnded(bool whole, bool heard);
+    // An exchange is over, that began then.
+    void streamEnded(bool whole, Instant began);
 
     // From its connection.
     void onConnected(BackendStream& from) override;
@@ -81,6 +80,7 @@ class H2BackendSession final : public H2Connection, public BackendUser, public L
     List<H2BackendStream, InSession> streams_;
     Deadline idle_;
     uint64_t frames_ = 0;
+    Instant heard_at_{};
     uint32_t count_ = 0;  // streams_
     State state_ = State::closed;
     bool told_ = false;

@@ -44,6 +44,7 @@ void H2BackendStream::open(H2BackendSession& session, BackendUser& by, bool fres
     place = &session.place();
     epoch = session.epoch();
     frames_before_ = session.frames();
+    began_ = worker_.now();
     begins_at_ = kNotSent;
     ending_ = Answer::none;
     accept_.clear();
@@ -185,9 +186,7 @@ void H2BackendStream::endHead() {
         if (!accept_.empty() && answered_) openTunnel(head);
         return;
     }
-    worker_.response_heads.giveBack(*heads_.back().head);
-    heads_.back().memory.release(worker_.buffers);
-    heads_.pop_back();
+    dropLastHead();
     ending_ = Answer::bad;
     trouble = http::textOf(flaw);
     abandon(NGHTTP2_PROTOCOL_ERROR);
@@ -211,6 +210,7 @@ void H2BackendStream::openTunnel(http::ResponseHead& head) {
 void H2BackendStream::closed(uint32_t error) {
     closed_ = gone_ = true;
     dropOutput();
+    if (in_head_) dropLastHead();
     if (!user) return retire();
     untouched_ = begins_at_ == kNotSent || (error == NGHTTP2_REFUSED_STREAM && !heard_);
     if (ending_ == Answer::none) {
@@ -225,6 +225,7 @@ void H2BackendStream::closed(uint32_t error) {
 
 void H2BackendStream::lost(Answer how, std::string_view why) {
     untouched_ = untouched_ || session_->untouched(begins_at_);
+    if (in_head_) dropLastHead();
     const bool quiet = !heard_ && session_->frames() == frames_before_;
     const bool kept = session_->kept() && !fresh_;
     leaveSession();
@@ -266,7 +267,7 @@ void H2BackendStream::finish(bool whole) {
     dropHeads();
     H2Flow::dropInput();
     if (!session_) return retire();
-    session_->streamEnded(whole, heard_ || session_->frames() != frames_before_);
+    session_->streamEnded(whole, began_);
     if (closed_ || id_ == 0) return retire();
     if (!whole) return abandon(NGHTTP2_CANCEL);
     worker_.deadlines.set(deadline_, worker_.now() + kLinger);
@@ -274,6 +275,14 @@ void H2BackendStream::finish(bool whole) {
 
 void H2BackendStream::onDeadline() {
     abandon(NGHTTP2_CANCEL);
+}
+
+// One that broke off, or may not be passed on.
+void H2BackendStream::dropLastHead() {
+    in_head_ = false;
+    worker_.response_heads.giveBack(*heads_.back().head);
+    heads_.back().memory.release(worker_.buffers);
+    heads_.pop_back();
 }
 
 void H2BackendStream::dropHeads() {

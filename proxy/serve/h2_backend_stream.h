@@ -75,6 +75,7 @@ class H2BackendStream final : public BackendStream, public H2Flow, public Link<I
     void openTunnel(http::ResponseHead& head);
     size_t sendBody(std::string_view bytes);
     void leaveSession();
+    void dropLastHead();
     void dropHeads();
     void retire();
     void onDeadline();
@@ -88,6 +89,7 @@ class H2BackendStream final : public BackendStream, public H2Flow, public Link<I
     std::string accept_;      // of a WebSocket: what its client wants to see
     uint64_t begins_at_ = kNotSent;
     uint64_t frames_before_ = 0;  // what the session had heard when this began
+    Instant began_{};
     Answer ending_ = Answer::none;
     bool fresh_ = false;
     bool connecting_ = false;

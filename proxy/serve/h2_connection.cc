@@ -42,6 +42,7 @@ bool H2Connection::gather() {
         out_.append({reinterpret_cast<const char*>(frame), static_cast<size_t>(size)});
         gathered_ += static_cast<size_t>(size);
     }
+    tellReadable();  // a stream that was reset is closed when its frame goes out
     tellWritable();
     if (!out_.empty()) return true;
     out_.release(worker_.buffers);
