@@ -122,7 +122,9 @@ void H2BackendSession::receive() {
             case Endpoint::Filled::full:
             case Endpoint::Filled::end:
             case Endpoint::Filled::failed:
-                return close(BackendStream::Answer::gone, "closed the connection");
+                return close(BackendStream::Answer::gone,
+                             frames_ == 0 ? "closed the connection before a word of HTTP/2"
+                                          : "closed the connection");
         }
     }
     flushSoon();
@@ -135,11 +137,10 @@ bool H2BackendSession::feed() {
     const ssize_t taken =
         nghttp2_session_mem_recv(library_, reinterpret_cast<const uint8_t*>(in.data()), in.size());
     in.consume(in.size());
-    const bool over = taken < 0 || nghttp2_session_want_read(library_) == 0;
     tellReadable();
     if (state_ != State::open) return false;
-    if (over) {
-        close(BackendStream::Answer::bad, frames_ == 0 ? kNotHttp2 : "broke the rules of HTTP/2");
+    if (taken < 0) {
+        endBroken();
         return false;
     }
     if (count_ > 0) connection_->lookAgain();
@@ -156,7 +157,14 @@ void H2BackendSession::flush() {
     if (state_ != State::closed) settle();
 }
 
+void H2BackendSession::endBroken() {
+    close(BackendStream::Answer::bad, frames_ == 0 ? kNotHttp2 : "broke the rules of HTTP/2");
+}
+
+// nghttp2 says goodbye by itself to who breaks the rules, and then wants nothing more of him.
 void H2BackendSession::settle() {
+    if (state_ == State::open && out_.empty() && nghttp2_session_want_read(library_) == 0)
+        return endBroken();
     if (!streams_.empty()) return;
     if (leaving_ || connecting()) return close(BackendStream::Answer::gone, "");
     if (!idle_.armed()) worker_.deadlines.set(idle_, worker_.now() + place().idle_timeout);
