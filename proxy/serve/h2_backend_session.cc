@@ -121,10 +121,7 @@ void H2BackendSession::receive() {
             case Endpoint::Filled::dry: return connection_->releaseInput();
             case Endpoint::Filled::full:
             case Endpoint::Filled::end:
-            case Endpoint::Filled::failed:
-                return close(BackendStream::Answer::gone,
-                             frames_ == 0 ? "closed the connection before a word of HTTP/2"
-                                          : "closed the connection");
+            case Endpoint::Filled::failed: return endClosed();
         }
     }
     flushSoon();
@@ -151,10 +148,14 @@ bool H2BackendSession::feed() {
 void H2BackendSession::flush() {
     if (state_ == State::open) {
         if (connection_->readable) receive();
-        if (state_ == State::open && !writeOut())
-            return close(BackendStream::Answer::gone, "closed the connection");
+        if (state_ == State::open && !writeOut()) return endClosed();
     }
     if (state_ != State::closed) settle();
+}
+
+void H2BackendSession::endClosed() {
+    close(BackendStream::Answer::gone,
+          frames_ == 0 ? "closed the connection before a word of HTTP/2" : "closed the connection");
 }
 
 void H2BackendSession::endBroken() {

@@ -64,6 +64,7 @@ class H2BackendSession final : public H2Connection, public BackendUser, public L
     void receive();
     bool feed();
     void settle();
+    void endClosed();
     void endBroken();
     void end();
     uint32_t mostStreams() const;

@@ -78,7 +78,8 @@ size_t H2Flow::put(std::string_view bytes) {
         nghttp2_session_resume_data(connection_->library(), id_);
         connection_->flushSoon();
     }
-    blocked_ = taken < bytes.size();
+    // Full counts too: whoever sees that (flushed()) stops reading, and waits to be told.
+    blocked_ = taken < bytes.size() || out_.size() >= kHigh;
     return taken;
 }
 
