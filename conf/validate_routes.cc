@@ -30,6 +30,19 @@ void checkPool(const Config& config, const Route& route, const Node& node, const
                  fmt::format("{}.pool: there is no pool '{}'{}", where, route.pool, hint));
 }
 
+// Its own keys are checked as they are read; here the pool's attempts stand in for absent ones. A
+// route that says attempts: 1 below a pool that hedges has asked for just that.
+void checkHedge(const Config& config, const Route& route, const Node& node,
+                const std::string& where, Problems& problems) {
+    const auto pool = config.pools.find(route.pool);
+    if (pool == config.pools.end() || !route.hedge.value_or(false) || route.attempts) return;
+    if (pool->second.retry.attempts > 1) return;
+    problems.add(node.at("retry").at("hedge"),
+                 fmt::format("{}.retry.hedge asks twice, but pools.{}.retry.attempts allows one; "
+                             "write attempts: 2 or more beside hedge",
+                             where, route.pool));
+}
+
 // Each of these says whether all that `later` matches, `earlier` matches too. No where it is not
 // plain.
 bool takesHosts(const std::string& earlier, const std::string& later) {
@@ -106,6 +119,7 @@ void validateRoutes(const Config& config, const Node& root, Problems& problems) 
         for (size_t i = 0; i < listener.routes.size(); ++i) {
             const auto where = fmt::format("listeners[{}].routes[{}]", l, i);
             checkPool(config, listener.routes[i], routes.at(i), where, problems);
+            checkHedge(config, listener.routes[i], routes.at(i), where, problems);
             checkReached(listener, i, routes.at(i), where, problems);
         }
     }

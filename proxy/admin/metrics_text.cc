@@ -152,6 +152,8 @@ void writeBackendTraffic(MetricsWriter& w, const Status& s) {
     writeBackendValue(w, s, [](const auto& b) { return count(b.bytes_in); });
     w.counter("regrow_backend_sent_bytes_total", "Bytes written to the backend.");
     writeBackendValue(w, s, [](const auto& b) { return count(b.bytes_out); });
+    w.counter("regrow_backend_stalls_total", "Times that the backend fell silent for a worker.");
+    writeBackendValue(w, s, [](const auto& b) { return count(b.stalls); });
     writeFailures(w, s);
     writeLatency(w, s);
 }

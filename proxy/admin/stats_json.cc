@@ -56,6 +56,7 @@ void writeBackend(Writer& w, const control::BackendStatus& b) {
     w.field("reason", b.reason).field("in_flight", b.in_flight).field("requests", b.requests);
     w.field("errors", b.errors);
     writeFailures(w, b);
+    w.field("stalls", b.stalls);
     w.field("received_bytes", b.bytes_in).field("sent_bytes", b.bytes_out);
     w.key("latency_ms").beginObject().field("p50", b.latency.p50_ms).field("p90", b.latency.p90_ms);
     w.field("p99", b.latency.p99_ms).endObject();

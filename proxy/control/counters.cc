@@ -28,6 +28,7 @@ Counters::Totals now(const BackendStats& stats) {
             {"timeouts", stats.sum(&S::timeouts)},
             {"bad_answers", stats.sum(&S::bad_answers)},
             {"status_5xx", stats.sum(&S::status_5xx)},
+            {"stalls", stats.sum(&S::stalls)},
             {"bytes_in", stats.sum(&S::bytes_in)},
             {"bytes_out", stats.sum(&S::bytes_out)}};
 }

@@ -48,6 +48,7 @@ struct BackendStatus {
     uint64_t requests = 0;
     uint64_t errors = 0;
     uint64_t connect_failures = 0, resets = 0, timeouts = 0, bad_answers = 0, status_5xx = 0;
+    uint64_t stalls = 0;  // not a failure: the requests may have been answered after all
     uint64_t bytes_in = 0, bytes_out = 0;
     LatencyStatus latency;
     CheckStatus check;

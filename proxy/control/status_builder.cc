@@ -73,6 +73,7 @@ BackendStatus backendStatus(const StatusSources& s, const Place& place) {
     status.timeouts = totals["timeouts"];
     status.bad_answers = totals["bad_answers"];
     status.status_5xx = totals["status_5xx"];
+    status.stalls = totals["stalls"];
     status.errors = status.connect_failures + status.resets + status.timeouts + status.bad_answers +
                     status.status_5xx;
     status.bytes_in = totals["bytes_in"];

@@ -166,3 +166,21 @@ TEST_CASE("what a pool and a listener cannot do yet is refused by name") {
     INFO(complaints(withPool(kBackend + keys)));
     CHECK(complaints(withPool(kBackend + keys)).find(said) != std::string::npos);
 }
+
+TEST_CASE("a route that would hedge with a single attempt is refused, wherever that is written") {
+    const auto [pool, route, said] = GENERATE(table<std::string, std::string, std::string>({
+        {"attempts: 1", "hedge: true",
+         "routes[0].retry.hedge asks twice, but pools.app.retry.attempts allows one"},
+        {"attempts: 2", "{attempts: 1, hedge: true}", "retry.hedge asks twice, but attempts"},
+        {"attempts: 1", "hedge: false", ""},
+        {"hedge: true", "attempts: 1", ""},
+        {"attempts: 1", "{attempts: 2, hedge: true}", ""},
+        {"hedge: true", "{attempts: 1, hedge: false}", ""},
+    }));
+    const std::string keys = route.starts_with('{') ? route : "{" + route + "}";
+    const auto found = complaints(
+        "listeners: [{listen: 127.0.0.1:80, routes: [{pool: app, retry: " + keys +
+        "}]}]\npools: {app: {retry: {" + pool + "}, backends: [{name: a, address: 127.0.0.1:1}]}}");
+    INFO(found);
+    CHECK((said.empty() ? found.empty() : found.find(said) != std::string::npos));
+}

@@ -72,6 +72,8 @@ TEST_CASE("metrics: a state is one series per value, times are seconds, unknown 
           std::string::npos);
     CHECK(text.find("regrow_backend_latency_seconds{pool=\"wiki\",backend=\"wiki-2\",quantile=\"0."
                     "99\"} 0.0175\n") != std::string::npos);
+    CHECK(text.find("regrow_backend_stalls_total{pool=\"wiki\",backend=\"wiki-1\"} 3\n") !=
+          std::string::npos);
     CHECK(text.find("regrow_repository_free_bytes{repository=\"main\"} 81604378624\n") !=
           std::string::npos);
     CHECK(text.find("regrow_recoveries_total{pool=\"wiki\",result=\"done\"} 3\n") !=

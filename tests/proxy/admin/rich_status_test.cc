@@ -42,6 +42,7 @@ control::PoolStatus wiki(WallTime now) {
                   backend("wiki-3", "draining", "[::1]:9003", now - 7min)};
     p.backends[0].reason = "process exited: killed by SIGKILL";
     p.backends[0].errors = 2, p.backends[0].connect_failures = 2, p.backends[0].in_flight = 0;
+    p.backends[0].stalls = 3;
     p.backends[0].check = {now - 1s, "connection refused", 0.3, 0, 4};
     p.backends[1].server = "wiki-spare-1", p.backends[1].epoch = 2,
     p.backends[1].reason = "2 good checks in a row";

@@ -67,7 +67,9 @@ TEST_CASE("stats has every field of the contract, with its type") {
                            {"reason", isText},
                            {"in_flight", isCount},
                            {"requests", isCount},
-                           {"errors", isCount}});
+                           {"errors", isCount},
+                           {"stalls", isCount}});
+    CHECK(backend["stalls"].GetUint64() == 3);
     requireShape(backend["latency_ms"], {{"p50", isNumber}, {"p90", isNumber}, {"p99", isNumber}});
     requireShape(backend["check"], {{"last", isTime},
                                     {"result", isText},

@@ -23,6 +23,8 @@ struct Counting {
         f.place().stats->shards[0].requests.add(3);
         f.place().stats->shards[1].requests.add(4);
         f.place().stats->shards[1].bytes_out.add(100);
+        f.place().stats->shards[0].stalls.add(1);
+        f.place().stats->shards[1].stalls.add(1);
         f.pool().stats->shards[0].retries.add(2);
         f.registry->listeners()[0].stats->shards[1].bad_requests.add(5);
     }
@@ -36,6 +38,7 @@ TEST_CASE("totals are sums over the workers", "[counters]") {
     const auto counters = Counters::load(c.path);
     CHECK(counters.backend(c.f.place()).at("requests") == 7);
     CHECK(counters.backend(c.f.place()).at("bytes_out") == 100);
+    CHECK(counters.backend(c.f.place()).at("stalls") == 2);
     CHECK(counters.backend(c.f.place()).at("resets") == 0);
     CHECK(counters.backend(c.f.place("wiki-2")).at("requests") == 0);
     CHECK(counters.pool(c.f.pool()).at("retries") == 2);

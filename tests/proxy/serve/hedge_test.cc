@@ -1,0 +1,99 @@
+#include <catch2/catch.hpp>
+
+#include "proxy/serve/silence.h"
+#include "tests/support/proxy_under_test.h"
+
+using namespace regrow;
+using namespace regrow::test;
+
+namespace {
+
+constexpr auto kGet = "GET / HTTP/1.1\r\nHost: wiki\r\n\r\n";
+constexpr auto kHi = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi";
+constexpr auto kBroken = "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno";
+
+// The first is preferred, and has answered just often enough for the proxy to know what is usual.
+struct Race {
+    Race() : proxy({first.address(), second.address()}) {
+        proxy.pool.backends[1].priority = 1;
+        proxy.pool.retry.hedge = true;
+        proxy.run();
+        client = proxy.connect();
+        for (uint32_t i = 0; i < serve::Silence::kEnough; ++i) {
+            client.say(kGet);
+            if (i == 0) one = first.accept();
+            one.hearHead();
+            one.say(kHi);
+            client.hearHead(), client.hear(2);
+        }
+        client.say(kGet);
+        one.hearHead();
+    }
+    void begin() {
+        two = second.accept();
+        two.hearHead();
+    }
+    uint64_t won() const { return proxy.pool.stats->sum(&PoolShard::hedges_won); }
+    void fence(size_t which) {
+        ++proxy.pool.backends[which].epoch;
+        proxy.publish();
+    }
+
+    Origin first, second;
+    ProxyUnderTest proxy;
+    Peer client, one, two;
+};
+
+}  // namespace
+
+TEST_CASE("of two that race the first good answer wins") {
+    Race race;
+    race.begin();
+    SECTION("the second's") {
+        race.two.say(kHi);
+        CHECK(race.client.hearHead().starts_with("HTTP/1.1 200 "));
+        CHECK(race.one.hearAll(true).empty());
+        CHECK(race.won() == 1);
+    }
+    SECTION("the first's, after the second's 5xx") {
+        race.two.say(kBroken);
+        REQUIRE(eventually([&] {
+            return race.proxy.pool.backends[1].stats->sum(&BackendShard::status_5xx) == 1;
+        }));
+        race.one.say(kHi);
+        CHECK(race.client.hearHead().starts_with("HTTP/1.1 200 "));
+        CHECK(race.won() == 0);
+    }
+    SECTION("the first's, after the second's reset") {
+        race.two.reset();
+        REQUIRE(eventually(
+            [&] { return race.proxy.pool.backends[1].stats->sum(&BackendShard::resets) == 1; }));
+        race.one.say(kHi);
+        CHECK(race.client.hearHead().starts_with("HTTP/1.1 200 "));
+    }
+    SECTION("the second's, after the first's reset") {
+        race.one.reset();
+        REQUIRE(eventually(
+            [&] { return race.proxy.pool.backends[0].stats->sum(&BackendShard::in_flight) == 0; }));
+        race.two.say(kHi);
+        CHECK(race.client.hearHead().starts_with("HTTP/1.1 200 "));
+        CHECK_FALSE(race.second.called(0));  // the one under way took its place, not another
+    }
+    CHECK(race.client.hear(2) == "hi");
+    CHECK(race.proxy.pool.stats->sum(&PoolShard::hedges) == 1);
+    CHECK(race.proxy.pool.stats->sum(&PoolShard::errors) == 0);
+}
+
+TEST_CASE("a fence of either of two that race leaves the race to the other") {
+    Race race;
+    race.begin();
+    const size_t fenced = GENERATE(0, 1);
+    race.fence(fenced);
+    Peer& cut = fenced == 0 ? race.one : race.two;
+    Peer& left = fenced == 0 ? race.two : race.one;
+    CHECK(cut.hearAll(true).empty());
+    left.say(kHi);
+    CHECK(race.client.hearHead().starts_with("HTTP/1.1 200 "));
+    CHECK(race.proxy.pool.stats->sum(&PoolShard::replayed) == 0);
+    CHECK(race.proxy.pool.backends[fenced].stats->sum(&BackendShard::in_flight) == 0);
+}
