@@ -100,6 +100,10 @@ Pool readPool(const std::string& name, const Reader& reader) {
     pool.http2 = http == "2";
     pool.tls = readPoolTls(reader);
     pool.proxy_protocol = readProxyProtocol(reader);
+    if (pool.http2 && pool.proxy_protocol != ProxyProtocol::off)
+        reader.complain("proxy_protocol",
+                        "names one client for a connection, and with 'http: 2' many share one; "
+                        "remove one of the two");
     pool.hold = readHold(reader);
     pool.compress = readCompression(reader);
     reader.get("slow_start", pool.slow_start);

@@ -32,6 +32,12 @@ void checkTcp(const Config& config, const Listener& listener, const Node& node,
         problems.add(node.at("pool"), fmt::format("{}.pool: there is no pool '{}'; add it under "
                                                   "'pools'",
                                                   where, listener.pool));
+    else if (pool->second.http2)
+        problems.add(
+            node.at("pool"),
+            fmt::format("{}.pool: pool '{}' has 'http: 2', and a listener with 'mode: tcp' "
+                        "passes on bytes as they are; remove one of the two",
+                        where, listener.pool));
 }
 
 }  // namespace

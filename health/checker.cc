@@ -1,6 +1,7 @@
 #include "health/checker.h"
 
 #include "health/command_checker.h"
+#include "health/http2_checker.h"
 #include "health/http_checker.h"
 #include "health/tcp_checker.h"
 
@@ -10,6 +11,8 @@ std::unique_ptr<Checker> makeChecker(EventLoop& loop, const Address& address,
                                      const conf::Check& check, Speech speech) {
     switch (check.kind) {
         case conf::CheckKind::http:
+            if (speech.http2)
+                return std::make_unique<Http2Checker>(loop, address, check, std::move(speech));
             return std::make_unique<HttpChecker>(loop, address, check, std::move(speech));
         case conf::CheckKind::command:
             return std::make_unique<CommandChecker>(loop, address, check);

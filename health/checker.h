@@ -22,7 +22,7 @@ struct CheckResult {
 // One probe of one server: started, it calls back exactly once, from the loop and never from within
 // start(), at the latest when its timeout has passed. Destroying it before then ends it without a
 // call; the callback may destroy it. Control loop only. Implementations: TcpChecker, HttpChecker,
-// CommandChecker; tests/health/checker_test.cc holds all of them to this.
+// Http2Checker, CommandChecker; tests/health/checker_test.cc holds all of them to this.
 class Checker {
   public:
     using Done = std::move_only_function<void(CheckResult)>;
@@ -38,6 +38,7 @@ class Checker {
 struct Speech {
     std::shared_ptr<const tls::ClientContext> tls = nullptr;        // null: plain
     conf::ProxyProtocol proxy_protocol = conf::ProxyProtocol::off;  // what a connection begins with
+    bool http2 = false;                                             // for HTTP checks
     friend bool operator==(const Speech&, const Speech&) = default;
 };
 

@@ -12,11 +12,6 @@ constexpr int kInterimLimit = 8;
 constexpr size_t kDrainLimit = 64 * 1024;                      // bytes of body
 constexpr Duration kPatience = std::chrono::milliseconds(50);  // for the rest of the body
 
-std::string hostOf(const Address& address, const conf::Check& check) {
-    if (!check.http_host.empty()) return check.http_host;
-    return address.isUnix() ? "localhost" : address.text();
-}
-
 }  // namespace
 
 HttpChecker::HttpChecker(EventLoop& loop, const Address& address, const conf::Check& check,
@@ -26,8 +21,7 @@ HttpChecker::HttpChecker(EventLoop& loop, const Address& address, const conf::Ch
       request_(fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: regrow-check\r\nAccept: "
                            "*/*\r\nConnection: close\r\n\r\n",
                            check.http_path, hostOf(address, check))),
-      expect_low_(check.expect_low),
-      expect_high_(check.expect_high) {}
+      check_(check) {}
 
 void HttpChecker::connected() {
     ask();
@@ -84,23 +78,16 @@ void HttpChecker::parse() {
 }
 
 void HttpChecker::judge(size_t head_bytes) {
-    const int status = head_.status;
-    const bool good = status >= expect_low_ && status <= expect_high_;
-    const auto expected = expect_low_ == expect_high_
-                              ? fmt::format("{}", expect_low_)
-                              : fmt::format("{}-{}", expect_low_, expect_high_);
-    outcome_ = good ? Outcome::pass : Outcome::bad_answer;
-    text_ = good ? fmt::format("HTTP {}", status)
-                 : fmt::format("HTTP {}, expected {}", status, expected);
+    verdict_ = judgeStatus(head_.status, check_);
     const auto body = head_.bodyFor(http::Method::get);
     const size_t here = received_.size() - head_bytes;
     drain_ = body.kind == http::BodyKind::none     ? 0
              : body.kind == http::BodyKind::length ? std::min<uint64_t>(body.length, kDrainLimit)
                                                    : kDrainLimit;
-    if (here >= drain_) return finish(outcome_, text_);
+    if (here >= drain_) return finish(verdict_.outcome, verdict_.text);
     drain_ -= here;
     judged_ = true;
-    patience_ = Timer(loop_, [this] { finish(outcome_, text_); });
+    patience_ = Timer(loop_, [this] { finish(verdict_.outcome, verdict_.text); });
     patience_.after(kPatience);
 }
 
@@ -110,7 +97,8 @@ void HttpChecker::drain() {
     received_.clear();
     const IoResult r = receive(received_);
     if (r.kind == IoResult::Kind::would_block) return;
-    if (r.kind != IoResult::Kind::bytes || r.bytes >= drain_) return finish(outcome_, text_);
+    if (r.kind != IoResult::Kind::bytes || r.bytes >= drain_)
+        return finish(verdict_.outcome, verdict_.text);
     drain_ -= r.bytes;
 }
 

@@ -5,6 +5,7 @@
 #include "base/http/head.h"
 #include "base/http/parser.h"
 #include "health/checker.h"
+#include "health/http_expectation.h"
 #include "health/probe.h"
 
 namespace regrow::health {
@@ -33,14 +34,12 @@ class HttpChecker final : public Checker, private Probe {
     std::string request_;
     size_t sent_ = 0;
     std::string received_;
-    int expect_low_;
-    int expect_high_;
+    conf::Check check_;
     int interim_ = 0;  // 1xx answers seen
     http::ResponseParser parser_;
     http::ResponseHead head_;
-    bool judged_ = false;  // outcome_ and text_ are settled, the body is still coming
-    Outcome outcome_ = Outcome::pass;
-    std::string text_;
+    bool judged_ = false;  // the verdict is settled, the body is still coming
+    HttpVerdict verdict_;
     size_t drain_ = 0;  // bytes of body still to be read
     Timer patience_;
 };

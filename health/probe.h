@@ -41,6 +41,7 @@ class Probe {
     IoResult send(std::string_view bytes);
     IoResult receive(std::string& to);
     void await(Wait what);
+    std::string_view protocol() const { return stream_->protocol(); }  // by ALPN
     // Ends it: nothing is called after this, and *this may be gone when it returns.
     void finish(Outcome outcome, std::string text);
     // For an errno of connecting, reading or writing.

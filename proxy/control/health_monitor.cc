@@ -89,7 +89,7 @@ void HealthMonitor::check(const Place& place, const conf::Server& server) {
     const auto& pool = registry_.poolOf(place);
     if (!server.address.valid()) return scheduler_.removeTarget(place.name());
     scheduler_.setTarget(
-        {place.name(), server.address, pool.conf.checks, {pool.tls, pool.conf.proxy_protocol}});
+        {place.name(), server.address, pool.conf.checks, {pool.tls, pool.conf.proxy_protocol, pool.conf.http2}});
 }
 
 // The server that fills the place; a fenced one may come back (return_watch.h).
@@ -207,7 +207,7 @@ void HealthMonitor::lookLonger(Place& place, Watch& watch) {
     if (!server) return;
     watch.probe =
         std::make_unique<health::LifeProbe>(loop_, server->address, pool.conf.checks,
-                                            health::Speech{pool.tls, pool.conf.proxy_protocol});
+                                            health::Speech{pool.tls, pool.conf.proxy_protocol, pool.conf.http2});
     watch.probe->start([this, key = place.key](health::Outcome outcome, std::string text) {
         lookedLonger(key, {outcome, {}, std::move(text)});
     });
