@@ -25,15 +25,17 @@ def versions():
     return [f"{platform.system()} {platform.release()}, {cpu}", first(proxies.Regrow.program, "version"), first("nginx", "-v"), first("haproxy", "-v")]
 
 
-def wait_for(port, deadline=10):
+def wait_for(process, deadline=10):
     end = time.monotonic() + deadline
-    while time.monotonic() < end:
+    while time.monotonic() < end and process.process.poll() is None:
         try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            socket.create_connection(("127.0.0.1", process.port), timeout=1).close()
             return
         except OSError:
             time.sleep(0.05)
-    raise SystemExit(f"nobody listens on port {port}: see the peer's out.log")
+    ended = process.process.poll()
+    what = "listens on no port" if ended is None else f"ended with code {ended}"
+    raise SystemExit(f"{process.name} {what} (wanted: {process.port}). The end of {process.log}:\n{process.last_words()}")
 
 
 def certificate(work):
@@ -73,14 +75,16 @@ def main():
     names = wanted.peers.split(",")
     cases = [c for c in load.CASES if c.name in wanted.cases.split(",")]
     work = tempfile.mkdtemp(prefix="regrow-bench-")
+    Path(work).chmod(0o711)  # started by root, nginx's workers are somebody else
     certificate(work)
     origin = proxies.Origin(work, PORT, 0, 1)
     peers = [proxies.PEERS[n](work, PORT + 20 * (i + 1), PORT, 0) for i, n in enumerate(names)]
     results = {case: {n: [] for n in names} for case in cases}
+    done = False
     try:
         for process in [origin, *peers]:
             process.start()
-            wait_for(process.port)
+            wait_for(process)
         for number in range(wanted.rounds):
             for case in cases:
                 for peer in peers:
@@ -89,10 +93,12 @@ def main():
                     except (RuntimeError, subprocess.CalledProcessError, AttributeError) as error:
                         print(f"left out: {error}", file=sys.stderr)
             print(f"round {number + 1} of {wanted.rounds} done", file=sys.stderr)
+        done = True
     finally:
         for process in [*peers, origin]:
             process.stop()
-        shutil.rmtree(work, ignore_errors=True)
+        if done:
+            shutil.rmtree(work, ignore_errors=True)
     print("\n".join(versions()), "", table(results, names), sep="\n")
 
 

@@ -17,7 +17,7 @@ class Load:
 
 def read_wrk(said):
     done = int(re.search(r"(\d+) requests in", said).group(1))
-    errors = sum(int(n) for line in re.findall(r"(?:Socket errors: .*|Non-2xx or 3xx responses: .*)", said) for n in re.findall(r"\d+", line))
+    errors = sum(int(n) for line in re.findall(r"(?:Socket errors|Non-2xx or 3xx responses): (.*)", said) for n in re.findall(r"\d+", line))
     return done, errors
 
 

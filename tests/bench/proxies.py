@@ -15,12 +15,13 @@ class Proxy:
     def __init__(self, work, port, origin, cpu):
         self.work, self.port, self.origin, self.cpu = Path(work) / self.name, port, origin, cpu
         self.pem = Path(work) / "pem"
+        self.log = self.work / "out.log"
         self.process = None
 
     def start(self):
         self.work.mkdir(parents=True, exist_ok=True)
         command = ["taskset", "-c", str(self.cpu), *self.command()]
-        self.process = subprocess.Popen(command, stdout=(self.work / "out.log").open("wb"), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen(command, stdout=self.log.open("wb"), stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                                         start_new_session=True)
 
     def stop(self):
@@ -32,6 +33,9 @@ class Proxy:
             pass
         self.process.wait()
         self.process = None
+
+    def last_words(self, lines=10):
+        return "\n".join("    " + line for line in self.log.read_text(errors="replace").splitlines()[-lines:]) or "    (empty)"
 
     def cpu_seconds(self):
         """Run time of every thread of it and of its children, from the scheduler's own count."""
@@ -109,13 +113,14 @@ http {{
 class Haproxy(Proxy):
     name, program = "haproxy", "/usr/sbin/haproxy"
 
+    # maxconn: haproxy refuses to start where it may not open twice as many descriptors.
     def command(self):
         pem = self.work / "both.pem"
         pem.write_text((self.pem / "cert.pem").read_text() + (self.pem / "key.pem").read_text())
         return [self.program, "-f", self.write("haproxy.cfg", f"""
 global
     nbthread 1
-    maxconn 16384
+    maxconn 2048
     ssl-default-bind-options ssl-min-ver TLSv1.3
 defaults
     mode http
