@@ -88,8 +88,10 @@ void HealthMonitor::configure() {
 void HealthMonitor::check(const Place& place, const conf::Server& server) {
     const auto& pool = registry_.poolOf(place);
     if (!server.address.valid()) return scheduler_.removeTarget(place.name());
-    scheduler_.setTarget(
-        {place.name(), server.address, pool.conf.checks, {pool.tls, pool.conf.proxy_protocol, pool.conf.http2}});
+    scheduler_.setTarget({place.name(),
+                          server.address,
+                          pool.conf.checks,
+                          {pool.tls, pool.conf.proxy_protocol, pool.conf.http2}});
 }
 
 // The server that fills the place; a fenced one may come back (return_watch.h).
@@ -205,9 +207,9 @@ void HealthMonitor::lookLonger(Place& place, Watch& watch) {
     const auto& pool = registry_.poolOf(place);
     const auto* const server = pool.server(watch.server);
     if (!server) return;
-    watch.probe =
-        std::make_unique<health::LifeProbe>(loop_, server->address, pool.conf.checks,
-                                            health::Speech{pool.tls, pool.conf.proxy_protocol, pool.conf.http2});
+    watch.probe = std::make_unique<health::LifeProbe>(
+        loop_, server->address, pool.conf.checks,
+        health::Speech{pool.tls, pool.conf.proxy_protocol, pool.conf.http2});
     watch.probe->start([this, key = place.key](health::Outcome outcome, std::string text) {
         lookedLonger(key, {outcome, {}, std::move(text)});
     });
