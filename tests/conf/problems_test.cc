@@ -127,7 +127,7 @@ TEST_CASE("what is not available yet is refused by name, never ignored") {
 TEST_CASE("what a pool and a listener cannot do yet is refused by name") {
     const auto [keys, said] = GENERATE(table<std::string, std::string>({
         {"http: 3", "pools.app.http must be 1, 2, not '3'"},
-        {"http: 2\n    proxy_protocol: v2",
+        {"http: 2\nproxy_protocol: v2",
          "pools.app.proxy_protocol names one client for a connection, and with 'http: 2' many"},
         {"cache: {size: 1MiB}",
          "pools.app.cache is not available in this version of regrow other than 'off'; remove it"},
