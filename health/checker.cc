@@ -11,8 +11,7 @@ std::unique_ptr<Checker> makeChecker(EventLoop& loop, const Address& address,
                                      const conf::Check& check, Speech speech) {
     switch (check.kind) {
         case conf::CheckKind::http:
-            if (speech.http2)
-                return std::make_unique<Http2Checker>(loop, address, check, std::move(speech));
+            if (speech.http2) return std::make_unique<Http2Checker>(loop, address, check, speech);
             return std::make_unique<HttpChecker>(loop, address, check, std::move(speech));
         case conf::CheckKind::command:
             return std::make_unique<CommandChecker>(loop, address, check);

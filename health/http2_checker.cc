@@ -21,7 +21,7 @@ nghttp2_nv field(std::string_view name, std::string_view value) {
 }  // namespace
 
 Http2Checker::Http2Checker(EventLoop& loop, const Address& address, const conf::Check& check,
-                           Speech speech)
+                           const Speech& speech)
     : Probe(loop, address, check.timeout, speech),
       check_(check),
       authority_(hostOf(address, check)),

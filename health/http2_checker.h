@@ -17,7 +17,8 @@ namespace regrow::health {
 class Http2Checker final : public Checker, private Probe {
   public:
     // check.kind == http. `secure`: the scheme that is asked for.
-    Http2Checker(EventLoop& loop, const Address& address, const conf::Check& check, Speech speech);
+    Http2Checker(EventLoop& loop, const Address& address, const conf::Check& check,
+                 const Speech& speech);
     void start(Done done) override { Probe::start(std::move(done)); }
 
   private:

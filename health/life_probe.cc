@@ -16,6 +16,10 @@ constexpr Duration kLeastPatience = 2s;
 constexpr int kTimeouts = 4;
 constexpr Duration kAgain = 200ms;  // after a refusal
 
+// What a client of HTTP/2 begins with, and empty SETTINGS: every server that lives answers with its
+// own (RFC 9113 3.4).
+constexpr std::string_view kHttp2Greeting("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
+
 std::string requestFor(std::string_view what, const std::string& host) {
     return fmt::format(
         "{} HTTP/1.1\r\nHost: {}\r\nUser-Agent: regrow-check\r\nAccept: */*\r\nConnection: "
@@ -68,14 +72,15 @@ class LifeProbe::Attempt final : private Probe {
 LifeProbe::LifeProbe(EventLoop& loop, const Address& address,
                      const std::vector<conf::Check>& checks, Speech speech)
     : loop_(loop), address_(address), speech_(std::move(speech)), patience_(lifePatience(checks)) {
+    if (speech_.http2) requests_.emplace_back(kHttp2Greeting);
     std::string host = address.isUnix() ? "localhost" : address.text();
     for (const auto& check : checks) {
-        if (check.kind != conf::CheckKind::http) continue;
+        if (check.kind != conf::CheckKind::http || speech_.http2) continue;
         if (!check.http_host.empty()) host = check.http_host;
         requests_.push_back(requestFor("GET " + check.http_path, host));
         break;
     }
-    requests_.push_back(requestFor("OPTIONS *", host));
+    if (!speech_.http2) requests_.push_back(requestFor("OPTIONS *", host));
     attempts_.resize(requests_.size());
     again_.resize(requests_.size());
 }

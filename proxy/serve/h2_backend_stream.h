@@ -19,11 +19,11 @@ struct InSession;
 //
 // It belongs to its user until finish(), and lives until nghttp2 has closed the stream as well, or
 // the connection has ended. Worker's thread; recycled.
-class H2BackendStream final : public BackendStream, public H2Flow, public Link<InSession> {
+class H2BackendStream final : public H2Flow, public BackendStream, public Link<InSession> {
   public:
     explicit H2BackendStream(Worker& worker)
-        : BackendStream(in_),
-          H2Flow(worker),
+        : H2Flow(worker),
+          BackendStream(in_),
           deadline_([](void* self) { static_cast<H2BackendStream*>(self)->onDeadline(); }, this) {}
 
     // `fresh`: the session was new to its backend for this one, which is then never stale.

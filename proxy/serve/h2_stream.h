@@ -19,11 +19,11 @@ struct InSession;
 // One request of a client's HTTP/2 connection and the way back for its answer (h2_flow.h). It
 // outlives its exchange while there is something to send, and lives until nghttp2 closes the
 // stream or the connection ends. Worker's thread; recycled.
-class H2Stream final : public ClientStream, public H2Flow, public Link<InSession> {
+class H2Stream final : public H2Flow, public ClientStream, public Link<InSession> {
   public:
     explicit H2Stream(Worker& worker)
-        : ClientStream(in_),
-          H2Flow(worker),
+        : H2Flow(worker),
+          ClientStream(in_),
           deadline_([](void* self) { static_cast<H2Stream*>(self)->onDeadline(); }, this) {}
 
     void open(H2Session& session, int32_t id);

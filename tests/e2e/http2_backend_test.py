@@ -354,6 +354,43 @@ class Trouble(Backend):
         self.assertEqual(len(origin.connections), 1)
 
 
+class Checks(Backend):
+    CHECK = {"http": "/healthz", "every": "300ms", "timeout": "300ms", "rise": 1, "fall": 1}
+
+    def until(self, state, text=""):
+        wait_for(lambda: self.stats()["backends"][0]["state"] == state and text in harness.read_text(self.dir / "log"), f"{state}: {text}")
+
+    def test_they_speak_it_too(self):
+        origin, status = self.origin(), [200]
+        origin.on("/healthz", lambda r: r.answer(b"body", status[0]))
+        self.start(origin.address, check=self.CHECK)
+        asked = origin.asked("/healthz")
+        self.assertEqual((asked[":method"], asked[":authority"], asked["user-agent"]), ("GET", origin.address, "regrow-check"))
+        status[0] = 500
+        self.until("down", "HTTP 500, expected 200-399")
+        status[0] = 204
+        self.until("up", "HTTP 204")
+        origin.on("/healthz", lambda r: r.refuse(h2.INTERNAL_ERROR))
+        self.until("down", "reset the stream")
+
+    def test_over_tls_and_what_does_not_speak_it(self):
+        key, pem = self.dir / "key.pem", self.dir / "pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=app.test", "-days",
+                        "2", "-addext", "subjectAltName=DNS:app.test", "-keyout", key, "-out", pem], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem, key)
+        context.set_alpn_protocols(["h2"])
+        tls = self.origin(tls=context)
+        self.start(tls.address, check=self.CHECK, tls={"ca": str(pem), "name": "app.test"})
+        wait_for(lambda: tls.requests and self.stats()["backends"][0]["state"] == "up", "a check over TLS")
+        tls.on("/healthz", lambda r: r.answer(status=500))
+        self.until("down", "HTTP 500")
+        plain = h2.Origin()
+        self.addCleanup(plain.close)
+        self.start(f"127.0.0.1:{plain.port}", check=self.CHECK)
+        self.until("down")
+
+
 class WebSockets(Backend):
     KEY, ACCEPT = "dGhlIHNhbXBsZSBub25jZQ==", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="  # the example of RFC 6455 1.3
     OPEN = (f"GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
