@@ -53,7 +53,7 @@ bool H2Connection::takeFrame(const uint8_t* head, std::string_view payload) {
     constexpr size_t kHead = 9;
     if (out_.room() < kHead + payload.size()) return false;
     out_.append({reinterpret_cast<const char*>(head), kHead});
-    out_.append(payload);
+    if (!payload.empty()) out_.append(payload);  // the end alone
     gathered_ += kHead + payload.size();
     return true;
 }

@@ -368,8 +368,8 @@ class Checks(Backend):
         self.assertEqual((asked[":method"], asked[":authority"], asked["user-agent"]), ("GET", origin.address, "regrow-check"))
         status[0] = 500
         self.until("down", "HTTP 500, expected 200-399")
-        status[0] = 204
-        self.until("up", "HTTP 204")
+        status[0] = 201
+        self.until("up", "HTTP 201")
         origin.on("/healthz", lambda r: r.refuse(h2.INTERNAL_ERROR))
         self.until("down", "reset the stream")
 
