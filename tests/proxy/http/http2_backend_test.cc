@@ -63,7 +63,8 @@ TEST_CASE("a length is kept, and says whether a body follows") {
 
 TEST_CASE("a WebSocket is asked for by an extended CONNECT, any other upgrade is left out") {
     const std::string before = "GET /ws HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: k\r\nUpgrade: ";
-    const Said socket = say(before + "WebSocket\r\nConnection: Upgrade\r\n\r\n");
+    const std::string asked = before + "WebSocket\r\nConnection: Upgrade\r\n\r\n";
+    const Said socket = say(asked);  // the key points into what was said
     CHECK(socket.order == ":method :protocol :scheme :authority :path ");
     CHECK(socket.fields.at(":method") == "CONNECT");
     CHECK(socket.forward.websocket_key == "k");
