@@ -192,6 +192,7 @@ class Exchange final : public BackendUser {
     void dropSecond();
     bool promoteSecond();
     void drop(BackendAttempt& attempt);
+    void leave(BackendAttempt& attempt);
     static bool speaksOfHealth(uint16_t status);
     static constexpr int kMostInterims = 16;
 

@@ -5,7 +5,7 @@
 #include "proxy/serve/worker.h"
 
 // The second of two attempts under way at once: begun when the first takes too long, and then a
-// race for the first answer. Who loses is closed and counted neither as a success nor as a failure.
+// race for the first answer. Who loses is counted neither as a success nor as a failure.
 namespace regrow::serve {
 
 // All of the request is there and stored: the second attempt sends the block and nothing else. One
@@ -111,8 +111,9 @@ void Exchange::secondAnswered(uint16_t status) {
 void Exchange::secondWins(http::ResponseHead& head) {
     std::swap(attempt_, second_);
     stats_->hedges_won.add();
-    Link<InHedgeable>::unlink();
-    dropSecond();
+    leave(second_);
+    second_ = {};
+    second_connecting_ = false;
     interims_ = 0;
     takeHead(head);
     worker_.response_heads.giveBack(head);
@@ -148,18 +149,26 @@ bool Exchange::promoteSecond() {
     return true;
 }
 
-// Ends an attempt for good. What a silent backend still owes is waited for by somebody else: its
-// answer is the sign that it is back.
+// Ends an attempt for good. What a silent backend still owes is waited for by somebody else.
 void Exchange::drop(BackendAttempt& attempt) {
     if (!attempt.stream) return;
-    const bool silent = attempt.owed && attempt.stream->place->silence.stalled();
+    if (attempt.owed && attempt.stream->place->silence.stalled()) return leave(attempt);
     owedNoMore(attempt);
+    attempt.stream->place->ended();
+    std::exchange(attempt.stream, nullptr)->finish(false);
+}
+
+// Of one that owes an answer which nobody needs any more: that it comes is the sign that the
+// backend is there, and that it does not come tells of silence.
+void Exchange::leave(BackendAttempt& attempt) {
+    Place& place = *attempt.stream->place;
     BackendStream& stream = *std::exchange(attempt.stream, nullptr);
-    stream.place->ended();
-    if (silent && !stream.place->late_answer.waiting())
-        stream.place->late_answer.adopt(stream, firstByte());
-    else
-        stream.finish(false);
+    const bool owed = std::exchange(attempt.owed, false);
+    place.ended();
+    Link<InHedgeable>::unlink();
+    if (owed && !place.late_answer.waiting()) return place.late_answer.adopt(stream, firstByte());
+    if (owed) place.silence.outrun();
+    stream.finish(false);
 }
 
 }  // namespace regrow::serve

@@ -17,15 +17,16 @@ void LateAnswer::onUpstreamEvent(BackendStream& from, bool readable, bool) {
     http::ResponseHead* head = nullptr;
     const BackendStream::Answer answer = from.readHead(head);
     if (answer == BackendStream::Answer::none) return;
-    if (answer == BackendStream::Answer::head) {
-        worker_.response_heads.giveBack(*head);
-        from.place->silence.heard(worker_.now());
-    }
+    Silence& silence = from.place->silence;
     end();
+    if (answer != BackendStream::Answer::head) return;
+    worker_.response_heads.giveBack(*head);
+    silence.heard(worker_.now());
 }
 
 void LateAnswer::onFenced(BackendStream& from) {
     if (&from != stream_) return;
+    from.place->silence.left();
     stream_ = nullptr;
     deadline_.clear();
 }
@@ -42,6 +43,7 @@ void LateAnswer::onTooLate() {
 
 void LateAnswer::end() {
     deadline_.clear();
+    stream_->place->silence.left();
     std::exchange(stream_, nullptr)->finish(false);
 }
 

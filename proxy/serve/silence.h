@@ -19,38 +19,46 @@ class Silence {
     static constexpr Duration kLeast = std::chrono::milliseconds(50);
 
     void asked(Instant now) {
-        if (out_++ == 0) since_ = now;
+        if (++out_ + outrun_ == kSeveral) since_ = now;
     }
-    void left() { --out_; }  // given up on, or answered
+    void left() {  // given up on, or answered
+        if (--out_ == 0) outrun_ = 0;
+    }
+    // Given up on because another backend was faster. It goes on to count while something is out:
+    // hedging takes every request away before a silence could be told by those that wait.
+    void outrun() { ++outrun_, left(); }
     // What it answers after having been silent says nothing of how long it usually takes.
     void answered(Duration latency, Instant now) {
-        since_ = heard_ = now;
-        if (!std::exchange(stalled_, false)) usual_.record(latency);
+        if (!stalled_) usual_.record(latency);
+        heard(now);
     }
-    void heard(Instant now) {  // an interim answer
+    void heard(Instant now) {  // of it: an answer, or an interim one
         since_ = heard_ = now;
+        outrun_ = 0;
         stalled_ = false;
     }
     // `others`: when another backend of the pool last answered; `usual`: what the pool's answers
     // take, for a backend that gave few.
     bool silent(Instant now, Instant others, const LatencySketch& usual) const {
-        if (out_ < kSeveral || now - since_ < kLeast || others <= since_) return false;
+        if (unanswered() < kSeveral || now - since_ < kLeast || others <= since_) return false;
         const LatencySketch& known = usual_.samples() >= kEnough ? usual_ : usual;
         if (known.samples() < kEnough) return false;
         return now - since_ >= std::max<Duration>(kLeast, kTimes * known.quantile(0.99));
     }
 
     void stall() { stalled_ = true; }
-    void trust(Instant now) { stalled_ = false, since_ = now; }
+    void trust(Instant now) { stalled_ = false, outrun_ = 0, since_ = now; }
     bool stalled() const { return stalled_; }
     uint32_t out() const { return out_; }
+    uint32_t unanswered() const { return out_ + outrun_; }
     Instant lastHeard() const { return heard_; }
     void replaced() { stalled_ = false, usual_.clear(); }  // by another server
 
   private:
-    uint32_t out_ = 0;  // requests it has in full and has not answered
+    uint32_t out_ = 0;     // requests it has in full and has not answered
+    uint32_t outrun_ = 0;  // and those it has not answered before another did
     bool stalled_ = false;
-    Instant since_{};  // it last answered, or the first of those was sent
+    Instant since_{};  // it last answered, or came to owe several
     Instant heard_{};
     LatencySketch usual_;
 };

@@ -68,7 +68,7 @@ void StallDetector::judge(const PoolView& pool) {
                 place->shard->stalls.add();
                 log::warn("backend",
                           "{}/{} has fallen silent with {} requests; new ones go elsewhere",
-                          pool.name, b.name, silence.out());
+                          pool.name, b.name, silence.unanswered());
             }
             ++stalled;
             if (stalled <= kMostAvoided) avoided_.add(b.slot);

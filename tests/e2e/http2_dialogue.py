@@ -54,7 +54,7 @@ class Client:
         self.encoder, self.decoder = Encoder(), Decoder()
         self.generous, self.buffer, self.next_id = generous, b"", 1
         self.streams, self.settings, self.goaways, self.pongs, self.windows, self.acks = {}, {}, [], [], {0: WINDOW}, 0
-        self.data_bytes, self.block, self.closed = 0, None, False
+        self.data_bytes, self.block, self.closed, self.gathered = 0, None, False, None
         if greet:
             hello = frames.SettingsFrame(0, settings=settings or {})
             self.socket.sendall(preface + hello.serialize())
@@ -70,7 +70,18 @@ class Client:
 
     # Sending.
     def raw(self, data):
-        self.socket.sendall(data)
+        if self.gathered is None:
+            self.socket.sendall(data)
+        else:
+            self.gathered += data
+
+    @contextlib.contextmanager
+    def at_once(self):
+        """What is sent inside goes in one write: nothing can be answered between its frames."""
+        self.gathered = b""
+        yield
+        data, self.gathered = self.gathered, None
+        self.raw(data)
 
     def send(self, *some):
         self.raw(b"".join(f.serialize() for f in some))

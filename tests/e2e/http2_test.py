@@ -737,8 +737,9 @@ class Strict(Case):
         for length, body in (("5", b"1234"), ("5", b"123456"), ("0", b"1"), ("1", b"")):
             with self.subTest(length=length, body=body):
                 c = self.client()
-                number = c.open("POST", "/length-against-data", [("content-length", length)], end=False)
-                c.data(number, body, end=True)
+                with c.at_once():  # or a body of length 0 is answered before the byte too many is there
+                    number = c.open("POST", "/length-against-data", [("content-length", length)], end=False)
+                    c.data(number, body, end=True)
                 got = c.answer(number)
                 self.assertTrue(got.reset == h2.PROTOCOL_ERROR or got.status == 400, got)
                 self.still_good(c)

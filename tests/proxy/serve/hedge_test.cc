@@ -52,8 +52,9 @@ TEST_CASE("of two that race the first good answer wins") {
     SECTION("the second's") {
         race.two.say(kHi);
         CHECK(race.client.hearHead().starts_with("HTTP/1.1 200 "));
-        CHECK(race.one.hearAll(true).empty());
         CHECK(race.won() == 1);
+        race.one.say(kHi);  // heard, and of no use to anybody
+        CHECK(race.one.hearAll(true).empty());
     }
     SECTION("the first's, after the second's 5xx") {
         race.two.say(kBroken);
@@ -96,4 +97,35 @@ TEST_CASE("a fence of either of two that race leaves the race to the other") {
     CHECK(race.client.hearHead().starts_with("HTTP/1.1 200 "));
     CHECK(race.proxy.pool.stats->sum(&PoolShard::replayed) == 0);
     CHECK(race.proxy.pool.backends[fenced].stats->sum(&BackendShard::in_flight) == 0);
+}
+
+TEST_CASE("a backend whose every request is answered by a faster one is seen to be silent") {
+    Race race;
+    race.begin();
+    const auto stalls = [&] {
+        return race.proxy.pool.backends[0].stats->sum(&BackendShard::stalls);
+    };
+    const auto answered = [&](Peer& by) {
+        by.say(kHi);
+        CHECK(race.client.hearHead().starts_with("HTTP/1.1 200 "));
+        CHECK(race.client.hear(2) == "hi");
+    };
+    answered(race.two);
+    CHECK(stalls() == 0);  // one may be slow
+    race.client.say(kGet);
+    Peer again = race.first.accept();
+    again.hearHead();
+    race.two.hearHead();
+    answered(race.two);
+    CHECK(again.hearAll(true).empty());  // one is enough to hear that it is back
+    REQUIRE(eventually([&] { return stalls() == 1; }));
+    race.client.say(kGet);
+    race.two.hearHead();
+    answered(race.two);
+    race.one.say(kHi);
+    race.one.hearAll(true);
+    race.client.say(kGet);  // trusted again
+    Peer trusted = race.first.accept();
+    trusted.hearHead();
+    answered(trusted);
 }

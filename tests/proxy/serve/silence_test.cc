@@ -67,3 +67,31 @@ TEST_CASE("an answer restores trust, and the one that came late does not count a
     s.asked(kStart + 10s);
     CHECK(s.silent(kStart + 10s + 60ms, kStart + 11s, nothing));
 }
+
+TEST_CASE("requests that another answered first are unanswered all the same, while one is out") {
+    const LatencySketch nothing;
+    Silence s;
+    answers(s, 100, 1ms, kStart);
+    s.asked(kStart);  // waits on
+    s.asked(kStart + 1s), s.outrun();
+    CHECK_FALSE(s.silent(kStart + 1s + 49ms, kStart + 2s, nothing));
+    CHECK(s.silent(kStart + 1s + 60ms, kStart + 2s, nothing));
+    SECTION("until it is heard") {
+        s.heard(kStart + 2s);
+        CHECK_FALSE(s.silent(kStart + 3s, kStart + 3s, nothing));
+    }
+    SECTION("until nothing is out that could tell") {
+        s.left();
+        s.asked(kStart + 2s);
+        CHECK_FALSE(s.silent(kStart + 3s, kStart + 3s, nothing));
+    }
+}
+
+TEST_CASE("one slow request does not make silence of the next") {
+    const LatencySketch nothing;
+    Silence s;
+    answers(s, 100, 1ms, kStart);
+    s.asked(kStart);
+    s.asked(kStart + 1s);
+    CHECK_FALSE(s.silent(kStart + 1s + 49ms, kStart + 2s, nothing));
+}
