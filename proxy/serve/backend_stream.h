@@ -44,6 +44,8 @@ class BackendStream {
     virtual bool allHere() const { return false; }
     virtual void lookAgain() = 0;     // more should follow what fill() brought (endpoint.h)
     virtual void releaseInput() = 0;  // nothing is held: give the memory back
+    virtual void readBulk(bool) {}    // as in client_stream.h
+    virtual bool takesBulk() const { return false; }
     // Asked before anything is sent: a kept connection that the backend has closed meanwhile.
     virtual bool closedMeanwhile() = 0;
 

@@ -290,6 +290,7 @@ void ClientSession::armSilence() {
 
 void ClientSession::exchangeEnded(bool keep, bool whole) {
     exchange_ = nullptr;
+    bulk = false;
     deadline_.clear();
     if (state_ != State::busy) return;
     state_ = State::reading;

@@ -42,6 +42,8 @@ class ClientSession final : public Endpoint, public ClientStream, public ClientC
     Filled fill() override;
     void lookAgain() override { Endpoint::lookAgain(); }
     void releaseInput() override;
+    void readBulk(bool on) override { Endpoint::readBulk(on); }
+    bool takesBulk() const override { return !transport.secured(); }
     bool gone() override;
     Sent sendHead(const http::ResponseHead& head, const proxy::ResponseForward& how,
                   std::string_view& body, bool ended) override;

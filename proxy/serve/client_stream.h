@@ -31,6 +31,10 @@ class ClientStream {
     virtual void lookAgain() = 0;     // more should follow what fill() brought (endpoint.h)
     virtual void releaseInput() = 0;  // nothing is held: give the memory back
     virtual std::string_view trailers() const { return {}; }  // "name: value" CRLF lines
+    // What is read goes straight on to somebody who takesBulk().
+    virtual void readBulk(bool) {}
+    // What is given to it goes straight to the kernel: the more at once, the better.
+    virtual bool takesBulk() const { return false; }
     // All of the request is here and there is news: the client left without waiting.
     virtual bool gone() = 0;
 

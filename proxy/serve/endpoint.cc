@@ -1,12 +1,17 @@
 #include "proxy/serve/endpoint.h"
 
+#include <algorithm>
+
 namespace regrow::serve {
 
 Endpoint::Filled Endpoint::fill(BufferPool& pool) {
     constexpr size_t kUsefulRoom = 16 * 1024;
     if (end) return Filled::end;
     if (!readable) return Filled::dry;
-    in.ensure(pool);
+    if (bulk && pressing && in.empty())
+        in.widen(pool);
+    else
+        in.ensure(pool);
     if (in.empty()) in.rewind();
     if (in.room() < kUsefulRoom && !in.compacted()) in.compact();
     const size_t room = in.room();
@@ -16,6 +21,7 @@ Endpoint::Filled Endpoint::fill(BufferPool& pool) {
     switch (read.kind) {
         case net::IoResult::Kind::bytes:
             in.filled(read.bytes);
+            pressing = read.bytes >= std::min(room, kBlockBytes);
             if (transport.secured()) [[unlikely]]
                 readable = !transport.tls()->dry();
             else if (read.bytes < room && !fin)

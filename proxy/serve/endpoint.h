@@ -23,6 +23,10 @@ struct Endpoint {
     // means dry, unless the end is known to follow: it may have come with the data, and no further
     // edge would tell. TLS knows by itself.
     Filled fill(BufferPool& pool);
+    // Reading a body that goes straight on to a plain socket: when the sender keeps ahead of us a
+    // wide block makes fewer and larger reads, and so sends, of it. TLS works a record at a time
+    // and gains nothing.
+    void readBulk(bool on) { bulk = on && !transport.secured(); }
     // To be called after a fill() that was not the last of its message. A reset that came with the
     // bytes in one wake-up is not told as an end (libevent makes of EPOLLERR a plain EV_READ), and
     // no further edge will tell: only another read does.
@@ -49,7 +53,7 @@ struct Endpoint {
         end = from.end;
     }
     void reset() {
-        readable = fin = end = false;
+        readable = fin = end = bulk = pressing = false;
         error = 0;
     }
 
@@ -61,6 +65,8 @@ struct Endpoint {
     bool readable = false;  // there may be something to read
     bool fin = false;       // the peer closed its side; bytes may come before the end
     bool end = false;       // all has been read
+    bool bulk = false;      // wide blocks may be used
+    bool pressing = false;  // the last read brought as much as a block holds
     int error = 0;          // of a failed read
 };
 

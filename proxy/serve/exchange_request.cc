@@ -1,20 +1,15 @@
 #include "proxy/http/error_response.h"
 #include "proxy/serve/client_stream.h"
 #include "proxy/serve/exchange.h"
+#include "proxy/serve/turn.h"
 #include "proxy/serve/worker.h"
 
 // The request on its way: from the client into the stored block, from there to the backend, and
 // past it once it is full.
 namespace regrow::serve {
-namespace {
-
-// After this many reads without a pause others get their turn: 1.5 MiB, some 0.5 ms.
-constexpr int kRounds = 16;
-
-}  // namespace
 
 void Exchange::pumpRequest() {
-    for (int round = 0; round < kRounds; ++round) {
+    for (Turn turn; turn.goesOn(body_.payloadBytes());) {
         if (canSend() && attempt_.request_at < request_.size() && !sendStored()) return;
         if (!body_.out().empty()) {
             if (!sendStreamed()) return;
@@ -54,7 +49,8 @@ bool Exchange::sendStreamed() {
     const net::IoResult r = attempt_.stream->send(body_.out());
     if (r.kind == net::IoResult::Kind::failed) return sendFailed(), false;
     body_.sent(r.bytes);
-    streamed_ = streamed_ || r.bytes > 0;
+    if (r.bytes > 0 && !std::exchange(streamed_, true))
+        client_->readBulk(attempt_.stream->takesBulk());
     requestTaken(r.bytes);
     return body_.out().empty();
 }

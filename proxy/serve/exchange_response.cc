@@ -3,6 +3,7 @@
 #include "proxy/http/error_response.h"
 #include "proxy/serve/client_stream.h"
 #include "proxy/serve/exchange.h"
+#include "proxy/serve/turn.h"
 #include "proxy/serve/worker.h"
 
 // The response on its way: its head is read from the backend, judged, and written anew; its body
@@ -10,7 +11,6 @@
 namespace regrow::serve {
 namespace {
 
-constexpr int kRounds = 16;             // as for requests
 constexpr uint64_t kLeastTaken = 4096;  // bytes in timeouts.body: 136 a second by default
 
 }  // namespace
@@ -114,6 +114,7 @@ void Exchange::beginResponse(http::ResponseHead& head) {
         return badAnswer(http::textOf(response_.flaw()));
     if (!response_.received() && attempt_.stream->allHere()) response_.endHere();
     if (!response_.received()) attempt_.stream->lookAgain();
+    attempt_.stream->readBulk(client_->takesBulk() && !encoder_);
 
     if (encoder_) encodeResponse(false);
     std::string_view body = responseOut();
@@ -153,7 +154,7 @@ void Exchange::clientBlocked() {
 }
 
 void Exchange::pumpResponse() {
-    for (int round = 0; round < kRounds; ++round) {
+    for (Turn turn; turn.goesOn(response_.payloadBytes());) {
         if (const auto flushed = client_->flush(); flushed != ClientStream::Sent::all)
             return flushed == ClientStream::Sent::failed ? cancel(Cause::client) : clientBlocked();
         if (state_ != State::relaying) return;

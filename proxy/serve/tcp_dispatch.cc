@@ -76,6 +76,8 @@ void TcpSession::connected() {
     if (std::exchange(place.failures_told, failures) != failures)
         worker_.observer.see(place.slot, connection_->epoch, Observation::Kind::success, "");
     state_ = State::relaying;
+    readBulk(connection_->takesBulk());
+    connection_->readBulk(!transport.secured());
     armSilence();
     pump();
 }

@@ -2,14 +2,10 @@
 
 #include "proxy/balance/key_hash.h"
 #include "proxy/net/ends.h"
+#include "proxy/serve/turn.h"
 #include "proxy/serve/worker.h"
 
 namespace regrow::serve {
-namespace {
-
-constexpr int kRounds = 16;  // then the others get their turn
-
-}  // namespace
 
 void TcpSession::open(UniqueFd fd, const Address& peer, uint32_t listener_slot,
                       const ClientEnds* relayed) {
@@ -128,7 +124,7 @@ void TcpSession::pump() {
 // Nothing is read while what was read before has not been taken: a slow reader stops the sender.
 TcpSession::Flow TcpSession::pumpFlow(Endpoint& from, Endpoint& to, bool& finished,
                                       uint64_t& moved) {
-    for (int round = 0; round < kRounds && !finished; ++round) {
+    for (Turn turn; !finished && turn.goesOn(moved);) {
         if (!from.in.empty()) {
             const net::IoResult sent = to.transport.send(from.in.view());
             if (sent.kind == net::IoResult::Kind::failed) return Flow::to_failed;

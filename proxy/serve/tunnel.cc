@@ -2,14 +2,13 @@
 
 #include "proxy/serve/client_stream.h"
 #include "proxy/serve/exchange.h"
+#include "proxy/serve/turn.h"
 #include "proxy/serve/worker.h"
 
 // After 101: bytes both ways until both sides have ended theirs. What one side ends is ended
 // towards the other, which may go on.
 namespace regrow::serve {
 namespace {
-
-constexpr int kRounds = 16;
 
 bool sameProtocol(std::string_view a, std::string_view b) {
     return a.size() == b.size() && ::strncasecmp(a.data(), b.data(), a.size()) == 0;
@@ -30,6 +29,8 @@ void Exchange::startTunnel(const http::ResponseHead& head) {
     keep_ = false;
     state_ = State::tunnelling;
     client_->clearSilence();
+    client_->readBulk(attempt_.stream->takesBulk());
+    attempt_.stream->readBulk(client_->takesBulk());
     std::string_view no_body;
     const auto sent = client_->sendHead(head,
                                         {.method = method_,
@@ -57,12 +58,14 @@ void Exchange::pumpTunnel() {
 }
 
 Exchange::Flow Exchange::pumpUp() {
-    for (int round = 0; round < kRounds && !client_done_; ++round) {
+    uint64_t moved = 0;
+    for (Turn turn; !client_done_ && turn.goesOn(moved);) {
         Buffer& in = client_->body_in;
         if (!in.empty()) {
             const net::IoResult r = attempt_.stream->send(in.view());
             if (r.kind == net::IoResult::Kind::failed) return Flow::failed;
             in.consume(r.bytes);
+            moved += r.bytes;
             shard().bytes_out.add(r.bytes);
             if (!in.empty()) return Flow::blocked;
         }
@@ -81,7 +84,7 @@ Exchange::Flow Exchange::pumpUp() {
 }
 
 Exchange::Flow Exchange::pumpDown() {
-    for (int round = 0; round < kRounds && !backend_done_; ++round) {
+    for (Turn turn; !backend_done_ && turn.goesOn(sent_to_client_);) {
         Buffer& in = attempt_.stream->body_in;
         if (!in.empty()) {
             std::string_view bytes = in.view();

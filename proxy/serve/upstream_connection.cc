@@ -68,6 +68,7 @@ UpstreamConnection::Answer UpstreamConnection::closedEarly() {
 }
 
 void UpstreamConnection::finish(bool whole) {
+    bulk = false;
     if (whole)
         pool_.keep(*this);
     else

@@ -39,6 +39,8 @@ class UpstreamConnection final : public Endpoint,
     Filled fill() override;
     void lookAgain() override { Endpoint::lookAgain(); }
     void releaseInput() override;
+    void readBulk(bool on) override { Endpoint::readBulk(on); }
+    bool takesBulk() const override { return !transport.secured(); }
     bool closedMeanwhile() override {
         return answered > 0 && transport.peek().kind != net::IoResult::Kind::would_block;
     }

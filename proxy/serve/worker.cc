@@ -31,7 +31,7 @@ Worker::Worker(Options options, EventLoop& control, Observer::Deliver deliver)
       passwords(options.checkers, [this](auto task) { post(std::move(task)); }),
       upstreams(*this),
       options_(std::move(options)),
-      scratch_(new Block) {
+      scratch_(std::make_unique<Block>(kBlockBytes)) {
     writeDate();
     event_assign(
         &tick_, base(), -1, EV_PERSIST,

@@ -74,9 +74,11 @@ class Worker {
     std::string_view proxyName() const { return options_.proxy_name; }
     bool draining() const { return draining_; }
     std::string_view date() const { return {date_.data(), date_size_}; }
-    proxy::HeadWriter headWriter(size_t most = kBlockBytes) { return {scratch_->bytes, most}; }
+    proxy::HeadWriter headWriter(size_t most = kBlockBytes) {
+        return {scratch_->bytes.get(), most};
+    }
 
-    char* scratch() { return scratch_->bytes; }  // a block, until somebody else asks
+    char* scratch() { return scratch_->bytes.get(); }  // a block, until somebody else asks
 
     ViewRef currentView() { return ViewRef(view_.local()); }
     const ListenerView* listener(uint32_t slot) const { return listeners_[slot]->view; }

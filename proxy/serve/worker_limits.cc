@@ -8,6 +8,8 @@ namespace {
 
 // Room for a few requests, however small the share.
 constexpr size_t kLeastBlocks = 64;
+// Of the share, what wide blocks may take away from many small requests.
+constexpr size_t kWideShare = 4;
 
 }  // namespace
 
@@ -15,7 +17,8 @@ void Worker::applyLimits() {
     most_clients_ = view_->limits.connections;
     most_upstreams_ = view_->limits.upstreams;
     const size_t share = view_->limits.memory / static_cast<size_t>(count());
-    most_blocks_ = share == 0 ? SIZE_MAX : std::max(share / sizeof(Block), kLeastBlocks);
+    most_blocks_ = share == 0 ? SIZE_MAX : std::max(share / kBlockBytes, kLeastBlocks);
+    buffers.limitWide(std::min(BufferPool::kMostWide, most_blocks_ / kWideShare / kWideBlocks));
     for (const ListenerView& view : view_->listeners) {
         LocalListener& local = localListener(view.slot);
         if (view.clients) local.clients = view.clients;
