@@ -22,7 +22,7 @@ uint8_t writeIpv4(const uint8_t* bytes, char* to) {
     return static_cast<uint8_t>(at - to);
 }
 
-uint8_t writeIpv6(const in6_addr& address, std::array<char, 48>& to) {
+uint8_t writeIpv6(const in6_addr& address, std::array<char, 44>& to) {
     ::inet_ntop(AF_INET6, &address, to.data(), static_cast<socklen_t>(to.size()));
     return static_cast<uint8_t>(std::strlen(to.data()));
 }

@@ -15,7 +15,7 @@
 // and refused, and why.
 namespace regrow::proxy {
 
-// What is said about a client, computed once per connection. 64 bytes of text hold any address.
+// What is said about a client, computed once per connection. 39 characters hold any address.
 class ClientIdentity {
   public:
     ClientIdentity() = default;
@@ -35,7 +35,7 @@ class ClientIdentity {
 
   private:
     uint64_t key_ = 0;
-    std::array<char, 48> ip_{};
+    std::array<char, 44> ip_{};
     uint8_t ip_size_ = 0;
     bool ipv6_ = false;
     bool trusted_ = false;

@@ -25,16 +25,14 @@ class Watch {
         event_assign(&event_, base, fd, EV_READ | EV_WRITE | EV_CLOSED | EV_ET | EV_PERSIST,
                      callback, owner);
         event_add(&event_, nullptr);
-        active_ = true;
     }
     void stop() {
-        if (active_) event_del(&event_);
-        active_ = false;
+        if (event_get_base(&event_)) event_del(&event_);
+        event_ = {};
     }
 
   private:
-    event event_{};
-    bool active_ = false;
+    event event_{};  // without a base: not started
 };
 
 }  // namespace regrow::net

@@ -61,7 +61,6 @@ void ClientSession::close() {
     shut(worker_.buffers);
     out_.release(worker_.buffers);
     returnHead();
-    parser_.reset();
     deadline_.clear();
     exchange_ = nullptr;
     Link<InWorker>::unlink();
@@ -147,11 +146,12 @@ bool ClientSession::parse() {
         if (start == kPreface) return worker_.becomeHttp2(*this), true;
         if (kPreface.starts_with(start)) return false;
     }
-    if (!head_) {
-        head_ = &worker_.request_heads.take();
-        head_->clear();
+    if (!reading_) {
+        reading_ = &worker_.head_readers.take();
+        reading_->parser.reset();
+        reading_->head.clear();
     }
-    const http::ParseResult result = parser_.parse(in.view(), *head_, kLimits);
+    const http::ParseResult result = reading_->parser.parse(in.view(), reading_->head, kLimits);
     switch (result.outcome) {
         case http::Outcome::need_more: return false;
         case http::Outcome::error:
@@ -160,32 +160,30 @@ bool ClientSession::parse() {
         case http::Outcome::done: break;
     }
     in.consume(result.bytes);
-    startExchange(*head_);
+    startExchange();
     return true;
 }
 
-void ClientSession::startExchange(const http::RequestHead& head) {
+void ClientSession::startExchange() {
     deadline_.clear();
     in_head_ = first_ = false;
     state_ = State::busy;
-    parser_.reset();
     exchange_ = &worker_.exchanges.take(worker_);
-    http::RequestHead& lent = *std::exchange(head_, nullptr);
-    exchange_->begin(*this, head);
-    worker_.request_heads.giveBack(lent);
+    HeadReader& lent = *std::exchange(reading_, nullptr);
+    exchange_->begin(*this, lent.head);
+    worker_.head_readers.giveBack(lent);
 }
 
 void ClientSession::refuse(uint16_t status, std::string_view detail) {
     deadline_.clear();
     returnHead();
-    parser_.reset();
     state_ = State::busy;
     exchange_ = &worker_.exchanges.take(worker_);
     exchange_->refuse(*this, status, detail);
 }
 
 void ClientSession::returnHead() {
-    if (head_) worker_.request_heads.giveBack(*std::exchange(head_, nullptr));
+    if (reading_) worker_.head_readers.giveBack(*std::exchange(reading_, nullptr));
 }
 
 void ClientSession::waitForRequest() {

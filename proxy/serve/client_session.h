@@ -17,6 +17,12 @@ namespace regrow::serve {
 class Exchange;
 class Worker;
 
+// Lent by the worker while a head is being read: an idle connection needs none.
+struct HeadReader {
+    http::RequestParser parser;
+    http::RequestHead head;
+};
+
 // One client connection speaking HTTP/1: reads request heads one after the other (pipelined ones
 // wait in the buffer until the one before is answered), hands each to an exchange, writes what the
 // exchange gives it, and decides how the connection ends. Idle it holds no buffer. Worker's thread;
@@ -85,7 +91,7 @@ class ClientSession final : public Endpoint, public ClientStream, public ClientC
     void run();
     bool readRequest();  // true: another may follow at once
     bool parse();
-    void startExchange(const http::RequestHead& head);
+    void startExchange();
     void refuse(uint16_t status, std::string_view detail);
     void waitForRequest();
     void returnHead();
@@ -95,8 +101,7 @@ class ClientSession final : public Endpoint, public ClientStream, public ClientC
     Worker& worker_;
     Deadline deadline_;
     Exchange* exchange_ = nullptr;
-    http::RequestHead* head_ = nullptr;  // lent while a head is being read
-    http::RequestParser parser_;
+    HeadReader* reading_ = nullptr;  // lent while a head is being read
     Buffer out_;
     proxy::ClientIdentity identity_;
     std::unique_ptr<ClientEnds> relayed_;  // by a PROXY header

@@ -62,12 +62,12 @@ struct Endpoint {
     net::Transport transport;
     net::Watch watch;
     Buffer in;
-    bool readable = false;  // there may be something to read
-    bool fin = false;       // the peer closed its side; bytes may come before the end
-    bool end = false;       // all has been read
-    bool bulk = false;      // wide blocks may be used
-    bool pressing = false;  // the last read brought as much as a block holds
-    int error = 0;          // of a failed read
+    bool readable = false;      // there may be something to read
+    bool fin = false;           // the peer closed its side; bytes may come before the end
+    bool end = false;           // all has been read
+    bool bulk : 1 = false;      // wide blocks may be used
+    bool pressing : 1 = false;  // the last read brought as much as a block holds
+    int error = 0;              // of a failed read
 };
 
 }  // namespace regrow::serve

@@ -128,6 +128,7 @@ class Worker {
     BufferPool buffers;
     DeadlineWheel deadlines;
     FreeList<http::RequestHead> request_heads;
+    FreeList<HeadReader> head_readers;
     FreeList<http::ResponseHead> response_heads;
     FreeList<Exchange> exchanges;
     FreeList<ClientSession> sessions;
