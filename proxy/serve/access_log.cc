@@ -1,7 +1,6 @@
 #include "proxy/serve/access_log.h"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,61 +15,25 @@ namespace {
 
 constexpr size_t kLineRoom = 4096;  // more than any line
 
-// A client chooses these bytes: nothing it sends may end a line, close a quote or move a terminal's
-// cursor.
-class Escaper {
-  public:
-    Escaper(char* begin, char* end, bool json) : at_(begin), end_(end), json_(json) {}
-    char* at() const { return at_; }
+std::string_view orDash(std::string_view text) {
+    return text.empty() ? "-" : text;
+}
 
-    void raw(std::string_view text) {
-        if (text.size() > room()) return;
-        at_ = std::copy(text.begin(), text.end(), at_);
-    }
-    void field(std::string_view text, size_t most) {
-        for (const char c : text.substr(0, most)) add(c);
-        if (text.size() > most) raw("...");
-    }
-
-  private:
-    size_t room() const { return static_cast<size_t>(end_ - at_); }
-    void add(char c) {
-        constexpr std::string_view kHex = "0123456789abcdef";
-        const auto byte = static_cast<unsigned char>(c);
-        if (c == '"' || c == '\\') {
-            const char quoted[] = {'\\', c};
-            raw({quoted, 2});
-        } else if (byte < 0x20 || byte >= 0x7f) {
-            const char hex[] = {kHex[byte >> 4], kHex[byte & 15]};
-            raw(json_ ? "\\u00" : "\\x");
-            raw({hex, 2});
-        } else {
-            raw({&c, 1});
-        }
-    }
-
-    char* at_;
-    char* end_;
-    bool json_;
-};
+uint64_t toWholeMs(Duration time) {
+    return static_cast<uint64_t>(std::chrono::round<std::chrono::milliseconds>(time).count());
+}
 
 }  // namespace
 
 void LogDraft::begin(const Request& r, bool json) {
     constexpr size_t kTargetMost = 256, kHeaderMost = 96;
-    Escaper to(text_.data(), text_.data() + text_.size(), json);
-    const auto put = [&](std::string_view before, std::string_view text, size_t most) {
-        to.raw(before);
-        to.field(text, most);
-    };
-    put(json ? R"("method":")" : "\"", r.method, 32);
-    put(json ? R"(","target":")" : " ", r.target, kTargetMost);
-    put(json ? R"(","version":")" : " ", r.version, 16);
-    to.raw("\"");
+    LogWriter to(text_.data(), text_.data() + text_.size(), json);
+    (to << (json ? R"("method":")" : "\"")).escaped(r.method, 32);
+    (to << (json ? R"(","target":")" : " ")).escaped(r.target, kTargetMost);
+    (to << (json ? R"(","version":")" : " ")).escaped(r.version, 16) << "\"";
     first_size_ = static_cast<size_t>(to.at() - text_.data());
-    put(json ? R"("referer":")" : "\"", r.referer.empty() ? "-" : r.referer, kHeaderMost);
-    put(json ? R"(","agent":")" : "\" \"", r.agent.empty() ? "-" : r.agent, kHeaderMost);
-    to.raw("\"");
+    (to << (json ? R"("referer":")" : "\"")).escaped(orDash(r.referer), kHeaderMost);
+    (to << (json ? R"(","agent":")" : "\" \"")).escaped(orDash(r.agent), kHeaderMost) << "\"";
     size_ = static_cast<size_t>(to.at() - text_.data());
 }
 
@@ -88,47 +51,65 @@ void AccessLog::stamp() {
     time_size_ = std::strftime(time_.data(), time_.size(), form, &utc);
 }
 
-void AccessLog::add(const LogDraft& draft, const LogLine& l) {
+LogWriter AccessLog::line() {
     if (buffer_.size() - size_ < kLineRoom) flush();
     stamp();
-    const std::string_view time(time_.data(), time_size_);
-    const std::string_view request = draft.request().empty()
-                                         ? std::string_view(json_ ? R"("method":"-")" : "\"-\"")
-                                         : draft.request();
-    const std::string_view headers =
-        draft.headers().empty() ? std::string_view(json_ ? R"("agent":"-")" : "\"-\" \"-\"")
-                                : draft.headers();
-    char* at = buffer_.data() + size_;
-    const auto* const form =
-        json_
-            ? R"({{"time":"{}","client":"{}",{},"status":{},"bytes":{},{},"duration_ms":{:.3f},"pool":"{}","backend":"{}","upstream_ms":{:.3f},"retries":{},"hedged":{},"held_ms":{:.0f},"why":"{}","detail":"{}"}})"
-              "\n"
-            : "{1} - - [{0}] {2} {3} {4} {5} {6:.3f}ms {7}/{8} upstream={9:.3f}ms retries={10}{11} "
-              "held={12:.0f}ms why={13} detail=\"{14}\"\n";
-    const auto written =
-        fmt::format_to_n(at, kLineRoom, fmt::runtime(form), time, l.client, request, l.status,
-                         l.bytes, headers, toMs(l.duration), l.pool.empty() ? "-" : l.pool,
-                         l.backend.empty() ? "-" : l.backend, toMs(l.upstream), l.retries,
-                         json_ ? (l.hedged ? "true" : "false") : (l.hedged ? " hedged" : ""),
-                         toMs(l.held), name(l.why), l.detail.empty() ? "-" : l.detail);
-    size_ += std::min(written.size, kLineRoom);
+    char* const at = buffer_.data() + size_;
+    return {at, at + kLineRoom, json_};
+}
+
+void AccessLog::end(const LogWriter& line) {
+    size_ = static_cast<size_t>(line.at() - buffer_.data());
+}
+
+void AccessLog::add(const LogDraft& draft, const LogLine& l) {
+    LogWriter to = line();
+    if (json_)
+        writeJson(to, draft, l);
+    else
+        writeCombined(to, draft, l);
+    end(to);
+}
+
+void AccessLog::writeCombined(LogWriter& to, const LogDraft& draft, const LogLine& l) const {
+    to << l.client << " - - [" << time() << "] " << (draft.empty() ? "\"-\"" : draft.request())
+       << " " << uint64_t{l.status} << " " << l.bytes << " "
+       << (draft.empty() ? R"("-" "-")" : draft.headers()) << " " << l.duration << "ms "
+       << orDash(l.pool) << "/" << orDash(l.backend) << " upstream=" << l.upstream
+       << "ms retries=" << static_cast<uint64_t>(l.retries) << (l.hedged ? " hedged" : "")
+       << " held=" << toWholeMs(l.held) << "ms why=" << name(l.why) << " detail=\""
+       << orDash(l.detail) << "\"\n";
+}
+
+void AccessLog::writeJson(LogWriter& to, const LogDraft& draft, const LogLine& l) const {
+    to << R"({"time":")" << time() << R"(","client":")" << l.client << R"(",)"
+       << (draft.empty() ? R"("method":"-")" : draft.request()) << R"(,"status":)"
+       << uint64_t{l.status} << R"(,"bytes":)" << l.bytes << ","
+       << (draft.empty() ? R"("agent":"-")" : draft.headers()) << R"(,"duration_ms":)" << l.duration
+       << R"(,"pool":")" << orDash(l.pool) << R"(","backend":")" << orDash(l.backend)
+       << R"(","upstream_ms":)" << l.upstream << R"(,"retries":)"
+       << static_cast<uint64_t>(l.retries) << R"(,"hedged":)" << (l.hedged ? "true" : "false")
+       << R"(,"held_ms":)" << toWholeMs(l.held) << R"(,"why":")" << name(l.why) << R"(","detail":")"
+       << orDash(l.detail) << "\"}\n";
 }
 
 void AccessLog::addTcp(const TcpLogLine& l) {
-    if (buffer_.size() - size_ < kLineRoom) flush();
-    stamp();
-    const auto* const form =
-        json_
-            ? R"({{"time":"{}","client":"{}","method":"TCP","bytes":{},"received":{},"duration_ms":{:.3f},"pool":"{}","backend":"{}","connect_ms":{:.3f},"retries":{},"held_ms":{:.0f},"why":"{}","detail":"{}"}})"
-              "\n"
-            : "{1} - - [{0}] \"TCP\" - {2} received={3} {4:.3f}ms {5}/{6} connect={7:.3f}ms "
-              "retries={8} held={9:.0f}ms why={10} detail=\"{11}\"\n";
-    const auto written = fmt::format_to_n(
-        buffer_.data() + size_, kLineRoom, fmt::runtime(form),
-        std::string_view(time_.data(), time_size_), l.client, l.bytes, l.received, toMs(l.duration),
-        l.pool.empty() ? "-" : l.pool, l.backend.empty() ? "-" : l.backend, toMs(l.connect),
-        l.retries, toMs(l.held), name(l.why), l.detail.empty() ? "-" : l.detail);
-    size_ += std::min(written.size, kLineRoom);
+    LogWriter to = line();
+    if (json_)
+        to << R"({"time":")" << time() << R"(","client":")" << l.client
+           << R"(","method":"TCP","bytes":)" << l.bytes << R"(,"received":)" << l.received
+           << R"(,"duration_ms":)" << l.duration << R"(,"pool":")" << orDash(l.pool)
+           << R"(","backend":")" << orDash(l.backend) << R"(","connect_ms":)" << l.connect
+           << R"(,"retries":)" << static_cast<uint64_t>(l.retries) << R"(,"held_ms":)"
+           << toWholeMs(l.held) << R"(,"why":")" << name(l.why) << R"(","detail":")"
+           << orDash(l.detail) << "\"}\n";
+    else
+        to << l.client << " - - [" << time() << "] \"TCP\" - " << l.bytes
+           << " received=" << l.received << " " << l.duration << "ms " << orDash(l.pool) << "/"
+           << orDash(l.backend) << " connect=" << l.connect
+           << "ms retries=" << static_cast<uint64_t>(l.retries) << " held=" << toWholeMs(l.held)
+           << "ms why=" << name(l.why) << " detail=\"" << orDash(l.detail) << "\"\n";
+    end(to);
 }
 
 void AccessLog::flush() {

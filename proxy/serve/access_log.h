@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/unique_fd.h"
 #include "proxy/serve/cause.h"
+#include "proxy/serve/log_writer.h"
 
 namespace regrow::serve {
 
@@ -19,11 +20,12 @@ class LogDraft {
     };
     void begin(const Request& request, bool json);
     void clear() { first_size_ = size_ = 0; }
+    bool empty() const { return size_ == 0; }
     std::string_view request() const { return {text_.data(), first_size_}; }
     std::string_view headers() const { return {text_.data() + first_size_, size_ - first_size_}; }
 
   private:
-    std::array<char, 2048> text_;
+    std::array<char, 3072> text_;  // all of it escaped, in JSON
     size_t first_size_ = 0;
     size_t size_ = 0;
 };
@@ -75,7 +77,12 @@ class AccessLog {
     void reopen();  // flushes first
 
   private:
+    LogWriter line();  // room for one, at the end of the buffer
+    void end(const LogWriter& line);
+    void writeCombined(LogWriter& to, const LogDraft& draft, const LogLine& line) const;
+    void writeJson(LogWriter& to, const LogDraft& draft, const LogLine& line) const;
     void stamp();  // formats the time once a second
+    std::string_view time() const { return {time_.data(), time_size_}; }
 
     std::string path_;
     bool json_;
