@@ -130,7 +130,8 @@ size_t H2BackendStream::sendBody(std::string_view bytes) {
 
 H2BackendStream::Answer H2BackendStream::readHead(http::ResponseHead*& into) {
     head_memory_.release(worker_.buffers);
-    if (heads_.empty()) return gone_ ? ending_ : Answer::none;
+    const size_t whole = heads_.size() - (in_head_ ? 1 : 0);
+    if (whole == 0) return gone_ ? ending_ : Answer::none;
     into = std::exchange(heads_.front().head, nullptr);
     std::swap(head_memory_, heads_.front().memory);
     heads_.erase(heads_.begin());

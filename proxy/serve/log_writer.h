@@ -1,7 +1,7 @@
 #pragma once
 
+#include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <string_view>
 
 #include "base/clock.h"
@@ -17,8 +17,7 @@ class LogWriter {
 
     LogWriter& operator<<(std::string_view text) {
         if (text.size() > room()) return *this;
-        std::memcpy(at_, text.data(), text.size());
-        at_ += text.size();
+        at_ = std::copy(text.begin(), text.end(), at_);
         return *this;
     }
     LogWriter& operator<<(uint64_t number) {

@@ -97,6 +97,29 @@ class Messages(Backend):
         for name in ("host", "connection", "keep-alive", "x-hop", "transfer-encoding", "te", "upgrade"):
             self.assertNotIn(name, told)
 
+    def test_a_head_that_comes_in_pieces_after_another(self):
+        heard = threading.Event()
+
+        def answer(r):
+            c = r.connection
+            with c.writing:
+                early = http2_origin.frames.HeadersFrame(r.number, data=c.encoder.encode([(":status", "103"), ("link", "</a>")]),
+                                                         flags=["END_HEADERS"])
+                block = c.encoder.encode([(":status", "200"), ("x-late", "here"), ("content-length", "2")])
+                c.send(early, http2_origin.frames.HeadersFrame(r.number, data=block[:3]))
+                assert heard.wait(h2.DEADLINE)
+                c.send(http2_origin.frames.ContinuationFrame(r.number, data=block[3:], flags=["END_HEADERS"]))
+            r.data(b"ok", end=True)
+        origin = self.origin()
+        origin.on("/pieces", answer)
+        self.start(origin.address)
+        sock = self.raw(b"GET /pieces HTTP/1.1\r\nHost: a\r\n\r\n")
+        self.assertTrue(read_until(sock, b"\r\n\r\n").startswith(b"HTTP/1.1 103 "))
+        heard.set()
+        got = read_until(sock, b"ok")
+        self.assertTrue(got.startswith(b"HTTP/1.1 200 "), got)
+        self.assertIn(b"x-late: here\r\n", got)
+
     def test_bodies_and_trailers_both_ways(self):
         origin = self.origin()
         self.start(origin.address)

@@ -5,13 +5,12 @@
 #include <cstdint>
 #include <string>
 
-#include "tests/support/proxy_under_test.h"
+#include "tests/fuzz/http2_input.h"
 
 // HTTP/2 from clients, through the whole of it: a worker with its loop, real sockets, a backend
-// that answers. The input is what a client sends after its preface and an empty SETTINGS: as it is,
-// or (first byte odd) as records that become frames of the right length, so that what changes in
-// one leaves the others whole. Whatever it is, the connection is answered or ended, and the worker
-// lives on: now and then somebody else asks it.
+// that answers. The input (http2_input.h) is what a client sends after its preface and an empty
+// SETTINGS. Whatever it is, the connection is answered or ended, and the worker lives on: now and
+// then somebody else asks it.
 namespace {
 
 using namespace regrow;
@@ -69,38 +68,6 @@ struct World {
 
 constexpr std::string_view kStart("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0", 33);
 
-// Records: type, flags, stream, two bytes of length, payload.
-std::string framesOf(std::string_view records) {
-    std::string out;
-    while (records.size() >= 5) {
-        const auto byte = [&](size_t i) { return static_cast<unsigned char>(records[i]); };
-        const size_t wanted = size_t{byte(3)} << 8U | byte(4);
-        const std::string_view payload = records.substr(5, wanted);
-        const char head[9] = {0,
-                              static_cast<char>(payload.size() >> 8U),
-                              static_cast<char>(payload.size()),
-                              records[0],
-                              records[1],
-                              0,
-                              0,
-                              0,
-                              records[2]};
-        out.append(head, sizeof head).append(payload);
-        records.remove_prefix(5 + payload.size());
-    }
-    return out;
-}
-
-// Thousands a second may use up the ports that closed connections give back after a minute.
-test::Peer connected(World& world) {
-    for (int tries = 0;; ++tries) try {
-            return world.proxy.connect();
-        } catch (const std::runtime_error&) {
-            if (tries == 700) throw;
-            std::this_thread::sleep_for(std::chrono::milliseconds(100));
-        }
-}
-
 // One that does nothing wrong is served.
 void askOrdinarily(World& world) {
     if (!world.proxy.get().starts_with("HTTP/1.1 200 ")) std::abort();
@@ -113,10 +80,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     static unsigned runs = 0;
     if (++runs % 256 == 0) askOrdinarily(*world);
     if (size == 0) return 0;
-    const std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
-    test::Peer client = connected(*world);
-    client.sayAsMuchAsGoes(std::string(kStart) +
-                           ((data[0] & 1) != 0 ? framesOf(input) : std::string(input)));
+    test::Peer client = test::connected(world->proxy);
+    client.sayAsMuchAsGoes(std::string(kStart) + test::saidBy(data, size));
     std::array<char, 65536> bytes;
     pollfd p{client.fd(), POLLIN, 0};
     while (::poll(&p, 1, 1) > 0 && ::recv(client.fd(), bytes.data(), bytes.size(), 0) > 0) continue;
