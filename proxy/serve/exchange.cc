@@ -36,7 +36,7 @@ void Exchange::reset() {
     key_ = {};
     client_entry_ = UINT32_MAX;
     retry_after_s_ = 0;
-    blocked_ = false;
+    pace_.rest();
     upstream_time_ = {};
     sent_to_client_ = 0;
     wait = {};
@@ -119,6 +119,7 @@ void Exchange::readHead(const http::RequestHead& head) {
     if (!client_->framed() && in.kind == http::BodyKind::chunked)
         in.kind = http::BodyKind::until_close;
     body_.begin(in, head.body.kind == http::BodyKind::chunked, true);
+    declared_ = in.kind == http::BodyKind::length;
     trailers_wanted_ = head.te_trailers;
     keep_ = head.keep_alive;
     expecting_ = head.expect_continue && head.body.kind != http::BodyKind::none;

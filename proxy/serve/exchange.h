@@ -17,6 +17,7 @@
 #include "proxy/serve/hold_queue.h"
 #include "proxy/serve/local_view.h"
 #include "proxy/serve/observation.h"
+#include "proxy/serve/pace.h"
 #include "proxy/serve/retry.h"
 #include "proxy/serve/upstream_pool.h"
 
@@ -159,6 +160,7 @@ class Exchange final : public BackendUser {
     void requestTaken(size_t bytes);
     void requestSent();
     bool awaitsReader() const;
+    bool backendBlocked();
     bool canSend() const {
         return state_ >= State::awaiting && attempt_.stream && !attempt_.send_broken;
     }
@@ -173,6 +175,10 @@ class Exchange final : public BackendUser {
     void beginResponse(http::ResponseHead& head);
     void pumpResponse();
     void clientBlocked();
+    void clientTook();
+    void awaitClient();
+    void letClientBe();
+    uint64_t movedByClient() const { return sent_to_client_ + body_.payloadBytes(); }
     bool receiveResponse();
     void responseEnded();
     void badAnswer(std::string_view what);
@@ -257,9 +263,9 @@ class Exchange final : public BackendUser {
     RequestKey key_;
     uint32_t client_entry_ = UINT32_MAX;  // where its client is counted
     uint32_t retry_after_s_ = 0;
-    bool blocked_ = false;       // the client does not take what is there for it
-    uint64_t blocked_from_ = 0;  // what it had taken when its deadline was set
-    int tries_ = 0;              // since it last waited
+    Pace pace_;              // of the client, in what it sends and takes
+    bool declared_ = false;  // how long the request's body is
+    int tries_ = 0;          // since it last waited
     Instant started_{};
     Duration upstream_time_{};
     uint64_t sent_to_client_ = 0;

@@ -27,7 +27,13 @@ bool Exchange::sendStored() {
     if (r.kind == net::IoResult::Kind::failed) return sendFailed(), false;
     attempt_.request_at += r.bytes;
     requestTaken(r.bytes);
-    return attempt_.request_at == request_.size();
+    return attempt_.request_at == request_.size() || backendBlocked();
+}
+
+// It takes no more for now, and the client cannot do anything about that.
+bool Exchange::backendBlocked() {
+    if (!awaitsReader()) letClientBe();
+    return false;
 }
 
 // It may have answered before it stopped listening. Reading tells.
@@ -45,14 +51,14 @@ bool Exchange::sendStreamed() {
         return true;
     }
     overflowed_ = true;
-    if (!canSend() || attempt_.request_at < request_.size()) return false;
+    if (!canSend() || attempt_.request_at < request_.size()) return backendBlocked();
     const net::IoResult r = attempt_.stream->send(body_.out());
     if (r.kind == net::IoResult::Kind::failed) return sendFailed(), false;
     body_.sent(r.bytes);
     if (r.bytes > 0 && !std::exchange(streamed_, true))
         client_->readBulk(attempt_.stream->takesBulk());
     requestTaken(r.bytes);
-    return body_.out().empty();
+    return body_.out().empty() || backendBlocked();
 }
 
 void Exchange::requestTaken(size_t bytes) {
@@ -71,12 +77,13 @@ bool Exchange::receiveBody() {
     switch (client_->fill()) {
         case Endpoint::Filled::bytes:
             expecting_ = false;
-            if (!awaitsReader()) client_->clearSilence();
+            // Of unknown length it may be a conversation, in which a little now and then is all.
+            if (!awaitsReader() && (!declared_ || pace_.fair(movedByClient()))) letClientBe();
             break;
         case Endpoint::Filled::dry:
             if (client_->body_in.empty()) client_->releaseInput();
             if (expecting_) return false;  // it is the backend's turn to speak
-            if (!awaitsReader()) client_->armSilence();
+            if (!awaitsReader()) awaitClient();
             if (state_ == State::awaiting) deadline_.clear();
             return false;
         case Endpoint::Filled::end:
@@ -102,8 +109,17 @@ bool Exchange::awaitsReader() const {
     return state_ == State::relaying && (!client_->flushed() || !responseOut().empty());
 }
 
+void Exchange::awaitClient() {
+    if (pace_.waits(movedByClient())) client_->armSilence();
+}
+
+void Exchange::letClientBe() {
+    pace_.rest();
+    client_->clearSilence();
+}
+
 void Exchange::requestSent() {
-    if (client_->flushed() && !awaitsReader()) client_->clearSilence();
+    if (client_->flushed() && !awaitsReader()) letClientBe();
     if (state_ != State::awaiting || !canSend()) return;
     armDeadline(firstByte());
     owed();

@@ -9,11 +9,6 @@
 // The response on its way: its head is read from the backend, judged, and written anew; its body
 // follows as fast as the client takes it.
 namespace regrow::serve {
-namespace {
-
-constexpr uint64_t kLeastTaken = 4096;  // bytes in timeouts.body: 136 a second by default
-
-}  // namespace
 
 void Exchange::onUpstreamEvent(BackendStream& from, bool readable, bool writable) {
     if (&from == second_.stream) return onSecondEvent(readable, writable);
@@ -85,7 +80,7 @@ bool Exchange::takeHead(http::ResponseHead& head) {
 void Exchange::forwardInterim(const http::ResponseHead& head) {
     if (head.status == 100) {
         expecting_ = false;
-        if (!body_.received()) client_->armSilence();
+        if (!body_.received()) awaitClient();
     }
     const proxy::ResponseForward how{
         .method = method_, .client = version_, .via_name = worker_.proxyName()};
@@ -141,16 +136,17 @@ void Exchange::beginResponse(http::ResponseHead& head) {
     pumpResponse();
 }
 
-// The backend is not to blame for the silence while it is the client that does not read. One that
-// reads a little now and then is no better than silent: it must take some before the deadline is
-// set anew.
+// The backend is not to blame for the silence while it is the client that does not read.
 void Exchange::clientBlocked() {
-    if (!blocked_ || sent_to_client_ - blocked_from_ >= kLeastTaken) {
-        client_->armSilence();
-        blocked_ = true;
-        blocked_from_ = sent_to_client_;
-    }
+    awaitClient();
     deadline_.clear();
+}
+
+// It takes what comes, which in a conversation is as good as saying something.
+void Exchange::clientTook() {
+    if (!body_.received() && declared_) return;
+    letClientBe();
+    if (!body_.received()) awaitClient();
 }
 
 void Exchange::pumpResponse() {
@@ -166,8 +162,7 @@ void Exchange::pumpResponse() {
             if (sent == ClientStream::Sent::failed) return cancel(Cause::client);
             responseTaken(whole - body.size());
             if (sent == ClientStream::Sent::blocked) return clientBlocked();
-            blocked_ = false;
-            if (body_.received()) client_->clearSilence();
+            clientTook();
         }
         if (encoder_ ? encoder_->ended() : response_.ended()) return responseEnded();
         if (encoder_ && encoder_->failed()) return truncated(Cause::limit);
@@ -186,7 +181,7 @@ bool Exchange::receiveResponse() {
             if (backend.body_in.empty()) backend.releaseInput();
             if (encoder_) encodeResponse(true);
             if (!responseOut().empty()) return true;
-            if (body_.received()) client_->clearSilence();
+            if (body_.received()) letClientBe();
             if (!deadline_.armed()) armDeadline(idle());
             return false;
         case Endpoint::Filled::full: truncated(Cause::backend_bad_answer); return false;

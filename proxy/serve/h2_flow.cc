@@ -107,7 +107,7 @@ int H2Flow::give(const uint8_t* frame_head, size_t length) {
     if (!connection_->takeFrame(frame_head, out_.view().substr(0, length)))
         return NGHTTP2_ERR_WOULDBLOCK;
     out_.consume(length);
-    wrote();
+    wrote(length);
     if (out_.empty()) out_.release(worker_.buffers);
     if (blocked_ && out_.size() <= kLow) connection_->writableLater(*this);
     return 0;

@@ -46,7 +46,7 @@ class H2Flow : public Link<InReadable>, public Link<InWritable> {
 
     virtual bool wanted() const = 0;  // somebody reads what arrives
     virtual void tooManyTrailers() = 0;
-    virtual void wrote() {}  // some of out_
+    virtual void wrote(size_t) {}  // so many bytes of out_
 
     void reset();  // for the next use
     Endpoint::Filled read();

@@ -137,8 +137,9 @@ void H2Stream::endTunnel() {
     endOutput();
 }
 
-void H2Stream::wrote() {
-    if (deadline_.armed()) armSilence();                // it reads, however slowly
+void H2Stream::wrote(size_t bytes) {
+    written_ += bytes;
+    if (deadline_.armed() && pace_.waits(written_)) setSilence();
     if (out_.empty() && !exchange_) deadline_.clear();  // answered() may set it again
 }
 
@@ -186,6 +187,12 @@ void H2Stream::onDeadline() {
 }
 
 void H2Stream::armSilence() {
+    pace_.rest();
+    pace_.waits(written_);
+    setSilence();
+}
+
+void H2Stream::setSilence() {
     worker_.deadlines.set(deadline_, worker_.now() + session_->timeouts().body);
 }
 

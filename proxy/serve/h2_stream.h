@@ -8,6 +8,7 @@
 #include "proxy/serve/client_stream.h"
 #include "proxy/serve/deadline_wheel.h"
 #include "proxy/serve/h2_flow.h"
+#include "proxy/serve/pace.h"
 
 namespace regrow::serve {
 
@@ -64,12 +65,15 @@ class H2Stream final : public H2Flow, public ClientStream, public Link<InSession
   private:
     bool wanted() const override { return exchange_ && !gone_; }
     void tooManyTrailers() override;
-    void wrote() override;
+    void wrote(size_t bytes) override;
+    void setSilence();
     void onDeadline();
     bool acceptable(const http::ResponseHead& head) const;
     void submit(const nghttp2_nv* fields, size_t count, bool with_body);
 
     Deadline deadline_;
+    Pace pace_;  // in written_
+    uint64_t written_ = 0;
     H2Session* session_ = nullptr;
     Exchange* exchange_ = nullptr;
     std::array<char, proxy::kWebSocketKeySize> websocket_key_{};

@@ -28,7 +28,7 @@ void Exchange::startTunnel(const http::ResponseHead& head) {
     answered_ = true;
     keep_ = false;
     state_ = State::tunnelling;
-    client_->clearSilence();
+    letClientBe();
     client_->readBulk(attempt_.stream->takesBulk());
     attempt_.stream->readBulk(client_->takesBulk());
     std::string_view no_body;

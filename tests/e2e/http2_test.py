@@ -1027,6 +1027,27 @@ class Deadlines(Case):
         dripping.set()
         thread.join()
 
+    def read_in_drops(self, size):
+        """Opens the windows by a byte at a time. How the stream was reset, if it was."""
+        self.on(lambda conn, r: conn.answer(b"x" * size) or True)
+        c = self.client(self.proxy.quick, generous=False)
+        number = c.open(path=self.path)
+        for _ in range(100):
+            for window in (0, number):
+                c.frame(8, 0, window, struct.pack(">I", 1))
+            c.sync()
+            if c.stream(number).reset is not None:
+                break
+            threading.Event().wait(0.05)
+        return c.stream(number).reset
+
+    def test_a_large_answer_read_in_drops(self):
+        self.assertEqual(self.read_in_drops(1_000_000), h2.CANCEL)
+
+    def test_the_end_of_an_answer_read_in_drops(self):
+        """The origin is done with it: all that is left waits in the proxy."""
+        self.assertEqual(self.read_in_drops(100_000), h2.CANCEL)
+
     def test_nothing_ever_asked(self):
         c = self.client(self.proxy.quick)
         self.assertEqual(c.error(), h2.NO_ERROR)
