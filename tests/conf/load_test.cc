@@ -48,6 +48,15 @@ TEST_CASE("the minimal example is a configuration, and all else is default") {
     CHECK(config == expected);
 }
 
+TEST_CASE("the other examples are configurations, but for files that are not here") {
+    for (const auto* const name : {"tls.yaml", "grpc.yaml", "tcp.yaml"}) {
+        const auto config = load(sourceFile("conf/examples/" + std::string(name)));
+        if (config) continue;
+        for (const auto& problem : config.error())
+            CHECK(problem.text().find("No such file or directory") != std::string::npos);
+    }
+}
+
 TEST_CASE("the full example sets what it says") {
     const Config config = example("full.yaml");
     CHECK(config.workers == 2);

@@ -77,6 +77,17 @@ TEST_CASE("every key has a place in the documentation") {
     });
 }
 
+TEST_CASE("the examples together use every key that can be written") {
+    std::string all;
+    for (const auto* const name : {"minimal", "full", "tls", "grpc", "tcp"})
+        all += *readFile(sourceFile("conf/examples/" + std::string(name) + ".yaml"));
+    eachKey(kRootSection, [&](const Key& key) {
+        if (key.type == Type::unbuilt || (key.type == Type::only && key.fallback.empty())) return;
+        INFO(key.name);
+        CHECK(std::regex_search(all, std::regex("[ {\\n-]" + std::string(key.name) + ":")));
+    });
+}
+
 TEST_CASE("every configuration in the documentation loads") {
     const auto docs = readFile(sourceFile("docs/configuration.md"));
     REQUIRE(docs.has_value());
