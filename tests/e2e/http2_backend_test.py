@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -37,7 +38,7 @@ class Backend(harness.TestCase):
         base = {"data": "none", "http": 2, "balance": "round_robin", "check": {"command": ["/bin/true"], "every": "1h", "timeout": "10s"},
                 "observe": "off", "slow_start": "off", "hold": "off", "timeouts": {"first_byte": "10s", "idle": "30s"},
                 "backends": [{"name": f"b{i}", "address": a} for i, a in enumerate(addresses)]}
-        config = {"workers": 1, "state_dir": str(self.dir / f"state-{self.port}"), "admin": {"listen": f"127.0.0.1:{self.admin}"},
+        self.config = config = {"workers": 1, "state_dir": str(self.dir / f"state-{self.port}"), "admin": {"listen": f"127.0.0.1:{self.admin}"},
                   "listeners": [{"listen": f"127.0.0.1:{self.port}", "h2c": True, "routes": [{"pool": "app"}]}], "pools": {"app": {**base, **pool}}}
         (self.dir / "regrow.json").write_text(json.dumps(config))
         with open(self.dir / "log", "wb") as log:
@@ -51,6 +52,13 @@ class Backend(harness.TestCase):
                 raise AssertionError(harness.read_text(self.dir / "log"))
             return harness.request(self.admin, "GET", "/readyz").status == 200
         wait_for(serving, "the proxy to serve")
+
+    def reload(self, **pool):
+        self.config["pools"]["app"].update(pool)
+        (self.dir / "regrow.json").write_text(json.dumps(self.config))
+        generation = harness.request(self.admin, "GET", "/stats").json()["generation"]
+        self.proxy.send_signal(signal.SIGHUP)
+        wait_for(lambda: harness.request(self.admin, "GET", "/stats").json()["generation"] > generation, "the new configuration")
 
     def ask(self, path, method="GET", body=None, headers=None, **options):
         connection = HTTPConnection("127.0.0.1", self.port, timeout=h2.DEADLINE)
@@ -375,6 +383,94 @@ class Trouble(Backend):
         request.until(lambda: request.reset is not None, "the reset")
         self.assertEqual(self.ask("/next").status, 200)
         self.assertEqual(len(origin.connections), 1)
+
+
+class Both(http2_origin.Origin):
+    """Speaks what it is spoken to in. HTTP/1 is answered with its name, below /gated when the gate opens."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.gate, self.gated = threading.Event(), threading.Event()
+
+    def greeted(self, connection):
+        while len(connection.buffer) < 3:
+            connection.more()
+        if connection.buffer.startswith(b"PRI"):
+            return connection.serve()
+        while True:
+            while b"\r\n\r\n" not in connection.buffer:
+                connection.more()
+            head, connection.buffer = connection.buffer.split(b"\r\n\r\n", 1)
+            if b" /gated" in head:
+                self.gated.set()
+                self.gate.wait(h2.DEADLINE)
+            connection.socket.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nHTTP/1")
+
+
+class Changes(Backend):
+    def both(self, **options):
+        origin = Both(**options)
+        self.addCleanup(lambda: self.assertEqual(origin.failures, []))
+        self.addCleanup(origin.close)
+        origin.on("/", lambda r: r.answer(b"HTTP/2"))
+        origin.on("/gated", lambda r: origin.gate.wait(h2.DEADLINE) and r.answer(b"HTTP/2"))
+        return origin
+
+    def changed(self, origin, pool):
+        """From HTTP/1 to 2 and back, with a request under way each time."""
+        self.start(origin.address, **{**pool, "http": 1})
+        with ThreadPoolExecutor(2) as at_once:
+            old = at_once.submit(self.ask, "/gated/1")
+            self.assertTrue(origin.gated.wait(h2.DEADLINE))
+            self.reload(http=2)
+            self.assertEqual(self.ask("/now").text, "HTTP/2")
+            under_way = at_once.submit(self.ask, "/gated/2")
+            origin.asked("/gated/2")
+            self.reload(http=1)
+            self.assertEqual(self.ask("/now").text, "HTTP/1")
+            origin.gate.set()
+            self.assertEqual([old.result().text, under_way.result().text], ["HTTP/1", "HTTP/2"])
+        self.assertEqual(self.stats()["errors"], 0)
+
+    def test_the_version_changes_under_way(self):
+        self.changed(self.both(), {})
+
+    def test_the_version_changes_under_way_over_tls(self):
+        key, pem = self.dir / "key.pem", self.dir / "pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=app.test", "-days",
+                        "2", "-addext", "subjectAltName=DNS:app.test", "-keyout", key, "-out", pem], check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pem, key)
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        self.changed(self.both(tls=context), {"tls": {"ca": str(pem), "name": "app.test"}})
+
+    def test_another_server_takes_the_place(self):
+        """A fence: what may be asked again is, elsewhere; what may not is not, and nothing more goes to the old one."""
+        old, new = self.origin(), self.origin()
+        self.start(old.address)
+        old.on("/", lambda r: None)
+        with ThreadPoolExecutor(2) as at_once:
+            get, post = at_once.submit(self.ask, "/get"), at_once.submit(self.ask, "/post", "POST", b"x")
+            old.asked("/get"), old.asked("/post").whole()
+            self.reload(backends=[{"name": "b0", "address": new.address}])
+            self.assertEqual([get.result().status, post.result().status], [200, 502])
+        self.assertEqual([r.path for r in new.requests], ["/get"])
+        wait_for(lambda: all(c.over for c in old.connections), "the old connection to be cut")
+        self.assertEqual(self.ask("/next").status, 200)
+        self.assertEqual(len(old.requests), 2)
+
+    def test_a_second_server_is_asked_when_the_first_takes_too_long(self):
+        one, two = self.origin(), self.origin()
+        self.start(one.address, two.address, retry={"attempts": 2, "budget": "100%", "hedge": True})
+        for i in range(80):  # what is usual
+            self.ask(f"/{i}")
+        one.on("/slow", lambda r: None)
+        for i in range(6):
+            self.assertEqual(self.ask(f"/slow/{i}").status, 200)
+        stuck = [r for r in one.requests if r.path.startswith("/slow")]
+        self.assertEqual(self.stats()["hedges_won"], len(stuck))
+        self.assertGreater(len(stuck), 0)
+        wait_for(lambda: all(r.reset is not None for r in stuck[1:]), "those that lost to be cancelled")
 
 
 class Checks(Backend):

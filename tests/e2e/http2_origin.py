@@ -202,6 +202,10 @@ class Origin:
                 return
         connection = Connection(self, sock)
         self.connections.append(connection)
+        with contextlib.suppress(OSError, EOFError):
+            self.greeted(connection)
+
+    def greeted(self, connection):
         connection.serve()
 
     def run(self, request):
