@@ -28,11 +28,11 @@ class Wrong(AssertionError):
 
 
 class Browser:
-    def __init__(self, program, profile):
+    def __init__(self, program, profile, *flags):
         ours_read, theirs_write = os.pipe()
         theirs_read, ours_write = os.pipe()
         command = [program, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-                   "--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"]
+                   "--remote-debugging-pipe", f"--user-data-dir={profile}", *flags, "about:blank"]
         shell = f'exec "$@" 3<&{theirs_read} 4>&{theirs_write}'
         self.process = subprocess.Popen(["sh", "-c", shell, "sh", *command], pass_fds=(theirs_read, theirs_write),
                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
