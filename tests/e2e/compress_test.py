@@ -5,7 +5,6 @@ import random
 import socket
 import subprocess
 import threading
-import time
 import unittest
 import zlib
 
@@ -161,7 +160,7 @@ class Compress(harness.TestCase):
         for version in ("--http1.1", "--http2-prior-knowledge"):
             origin = Origin({"/": [half]})
             self.addCleanup(origin.close)
-            origin.answer_all = lambda peer: peer.recv(65536) and (peer.sendall(half), time.sleep(0.2), peer.close())
+            origin.answer_all = lambda peer: peer.recv(65536) and (peer.sendall(half), peer.close())
             world = self.world(app=harness.Store)
             world.config["listeners"][0]["h2c"] = True
             world.config["pools"]["wiki"] = {"data": "none", "check": "tcp", "observe": "off", "compress": {},
