@@ -22,8 +22,7 @@ void Names::configure() {
     std::erase_if(watches_, [&](const auto& entry) { return !wanted.contains(entry.first); });
     for (const auto& name : wanted) {
         const auto [watch, fresh] = watches_.try_emplace(name);
-        if (!fresh) continue;
-        watch->second.again = Timer(loop_, [this, name] { ask(name); });
+        if (fresh) watch->second.again = Timer(loop_, [this, name] { ask(name); });
         ask(name);
     }
 }
