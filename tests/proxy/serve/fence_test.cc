@@ -127,3 +127,24 @@ TEST_CASE("a fence in the middle of a tunnel ends it") {
     CHECK(server.hearAll(true).empty());
     CHECK(client.hearAll(true).empty());
 }
+
+TEST_CASE("a fence in the middle of a TCP session ends it, and the next reaches the new server") {
+    Origin origin;
+    ProxyUnderTest proxy({origin.address()});
+    proxy.listener.mode = conf::ListenerMode::tcp;
+    proxy.run();
+    Peer client = proxy.connect();
+    client.say("hello");
+    Peer server = origin.accept();
+    CHECK(server.hear(5) == "hello");
+    server.say("half of it");
+    CHECK(client.hear(10) == "half of it");
+    ++proxy.pool.backends[0].epoch;
+    proxy.publish();
+    CHECK(client.isReset());  // a plain end could be taken for all of it
+    CHECK(server.isReset());
+    CHECK(proxy.pool.backends[0].stats->sum(&BackendShard::in_flight) == 0);
+    Peer next = proxy.connect();
+    next.say("again");
+    CHECK(origin.accept().hear(5) == "again");
+}

@@ -108,3 +108,19 @@ TEST_CASE("a body of unknown length may be a conversation") {
     ends.server.hearUntil("0\r\n\r\n");
     ends.expectAnswer();
 }
+
+TEST_CASE("who takes a response a little now and then is as good as silent") {
+    Ends ends("Content-Length: 0");
+    const int small = 4096;
+    ::setsockopt(ends.client.fd(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    ends.server.say("HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
+    std::thread upload([&] { CHECK_THROWS(ends.server.say(std::string(100'000'000, 'x'))); });
+    CHECK(eventually([&] {
+        char bytes[16];
+        ::recv(ends.client.fd(), bytes, sizeof bytes, MSG_DONTWAIT);
+        std::this_thread::sleep_for(kNowAndThen);
+        return ends.proxy.pool.stats->sum(&PoolShard::client_aborts) == 1;
+    }));
+    ends.client.reset();
+    upload.join();
+}
