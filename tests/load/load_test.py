@@ -1,4 +1,4 @@
-"""All at once, for a while: HTTP/1 and HTTP/2, plain and TLS, bodies both ways, compression, routes, clients that leave in the
+"""All at once, for a while: HTTP/1 and HTTP/2 on both sides, plain and TLS, bodies both ways, compression, routes, clients that leave in the
 middle, reloads, backends that die. Meant for a binary built with a sanitizer (REGROW names it): whatever that reports ends the
 test. REGROW_LOAD_SECONDS says how long."""
 import json
@@ -52,7 +52,8 @@ class Load(harness.TestCase):
         """Every other one has more routes and one backend less."""
         routes = [{"path": "/old/", "redirect": {"to": "https://{host}/{rest}"}}, {"exact": "/fixed", "respond": {"status": 200, "body": "fixed"}},
                   {"path": "/app/", "rewrite": {"prefix": "/"}, "pool": "app", "request_headers": {"set": {"X-Set": "1"}},
-                   "response_headers": {"remove": ["Server"], "add": {"X-Added": "2"}}}, {"pool": "app"}]
+                   "response_headers": {"remove": ["Server"], "add": {"X-Added": "2"}}},
+                  {"path": "/two/", "rewrite": {"prefix": "/"}, "pool": "itself"}, {"pool": "app"}]
         if turn % 2:
             routes[:0] = [{"path": f"/route/{i}/", "pool": "app"} for i in range(200)]
         check = {"http": "/1", "every": "1s", "timeout": "1s", "rise": 1, "fall": 2}
@@ -60,13 +61,16 @@ class Load(harness.TestCase):
         backends = [{"name": f"app-{i}", "address": f"127.0.0.1:{port}"} for i, port in enumerate(self.backends)]
         app = {"data": "none", "check": check, "hold": {"wait": "20s", "requests": 1000}, "slow_start": "off", "balance": "least_requests",
                "compress": {}, "backends": backends[:3 - turn % 2]}
+        # Over HTTP/2 to its own listener, and from there on as all else. (By name: its address would be refused.)
+        itself = {"data": "none", "http": 2, "check": {"http": "/fixed", "every": "1s", "timeout": "1s"}, "slow_start": "off",
+                  "retry": {"attempts": 2, "hedge": True}, "backends": [{"name": "itself", "address": f"localhost:{self.plain}"}]}
         tls = {"certificate": str(self.dir / "cert.pem"), "key": str(self.dir / "key.pem")}
         return {"workers": 2, "state_dir": str(self.dir / "state"), "admin": {"listen": f"127.0.0.1:{self.admin}"},
                 "access_log": {"path": str(self.dir / "access.log"), "format": "json"},
                 "listeners": [{"listen": f"127.0.0.1:{self.plain}", "h2c": True, "routes": routes, "accept": accept},
                               {"listen": f"127.0.0.1:{self.tls}", "tls": tls, "routes": routes},
                               {"listen": f"127.0.0.1:{self.tcp}", "mode": "tcp", "pool": "app"}],
-                "pools": {"app": app}}
+                "pools": {"app": app, "itself": itself}}
 
     def start_proxy(self):
         self.file, self.log = self.dir / "regrow.json", self.dir / "log"
@@ -119,7 +123,7 @@ class Load(harness.TestCase):
             try:
                 with h2.Client(self.plain) as client:
                     for _ in range(20):
-                        number = client.open(path="/100000")
+                        number = client.open(path=random.choice(("/100000", "/two/100000")))
                         if random.random() < 0.7:
                             client.head_of(number)
                         client.reset(number)
@@ -140,7 +144,7 @@ class Load(harness.TestCase):
         while not self.stop.is_set():
             way = random.choice((["--http1.1"], ["--http2"], ["--http1.1", "-H", "Transfer-Encoding: chunked"]))
             what = random.choice((["-d", "@" + str(HERE / "origin.py")], ["--compressed"], ["-I"], ["-X", "PUT", "-d", "x"]))
-            where = random.choice(("/30000", "/chunked/200000", "/app/chunked/3000", "/old/x", "/fixed", "/route/7/100"))
+            where = random.choice(("/30000", "/chunked/200000", "/app/chunked/3000", "/old/x", "/fixed", "/route/7/100", "/two/30000", "/two/app/chunked/3000"))
             subprocess.run(["curl", "-sk", "-m", "5", "-o", "/dev/null", *way, *what, random.choice(urls) + where], timeout=60)
 
     def h2load(self, *argv):
@@ -154,6 +158,8 @@ class Load(harness.TestCase):
                  self.h2load("-c", 2, "-m", 10, plain + "/5000", plain + "/chunked/40000", plain + "/app/10"),
                  self.h2load("-c", 3, "-m", 5, tls + "/5000", tls + "/chunked/100000", tls + "/route/5/100"),
                  self.h2load("--h1", "-c", 3, tls + "/500", tls + "/chunked/9000"),
+                 self.h2load("-c", 2, "-m", 10, plain + "/two/5000", plain + "/two/chunked/40000", plain + "/two/fixed"),
+                 self.h2load("--h1", "-c", 2, tls + "/two/500"),
                  self.h2load("--h1", "-c", 2, f"http://127.0.0.1:{self.tcp}/2000")]
         busy = [threading.Thread(target=each, daemon=True)
                 for each in (self.reloads, self.deaths, self.rude, self.rude, self.resets, self.operators, self.curls)]
