@@ -2,7 +2,6 @@
 
 #include <fmt/core.h>
 
-#include <filesystem>
 #include <string>
 
 #include "conf/load.h"
@@ -11,9 +10,7 @@
 namespace regrow::conf::test {
 
 inline std::string sourceFile(const std::string& relative) {
-    return (std::filesystem::path(__FILE__).parent_path() / "../.." / relative)
-        .lexically_normal()
-        .string();
+    return std::string(REGROW_SOURCE_DIR) + "/" + relative;
 }
 
 // All problems, one a line, without the file's name; empty when the configuration is good.
