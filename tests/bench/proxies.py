@@ -99,6 +99,7 @@ events {{ worker_connections 16384; }}
 http {{
     access_log off; keepalive_requests 100000000; keepalive_timeout 300s; client_body_temp_path b; proxy_temp_path p;
     fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s; proxy_max_temp_file_size 0;
+    proxy_buffer_size 8k; proxy_buffers 16 32k; proxy_busy_buffers_size 128k;
     upstream origin {{ server 127.0.0.1:{self.origin}; keepalive 512; keepalive_requests 100000000; }}
     ssl_certificate {self.pem}/cert.pem; ssl_certificate_key {self.pem}/key.pem; ssl_protocols TLSv1.3;
     server {{
