@@ -49,9 +49,10 @@ class BackendStream {
     // Asked before anything is sent: a kept connection that the backend has closed meanwhile.
     virtual bool closedMeanwhile() = 0;
 
-    // Of one that came to nothing: the server has not acted on the request, which never left us or
-    // which it said it did not take.
+    // Of one that came to nothing: the request never left us, or the server said that it did not
+    // begin with it. Either way it has not acted on it.
     virtual bool untouched() const { return false; }
+    virtual bool refused() const { return false; }
 
     // The exchange is done with it; the last call. `whole`: request and answer were passed on to
     // their ends, and what carried them may serve again.

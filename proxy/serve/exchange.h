@@ -242,7 +242,8 @@ class Exchange final : public BackendUser {
     http::Version version_ = http::Version::http11;
     conf::Coding coding_ = conf::Coding::identity;  // what the client would take
     Cause cause_ = Cause::none;
-    std::string_view detail_;  // of our own answer
+    Trouble trouble_ = Trouble::reset;  // that ended the last attempt
+    std::string_view detail_;           // of our own answer
     uint16_t status_ = 0;
     uint8_t interims_ = 0;
     bool keep_ = false;             // the client's connection afterwards

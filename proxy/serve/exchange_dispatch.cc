@@ -142,6 +142,7 @@ Attempt Exchange::describe(Trouble trouble, uint16_t status) {
             .untried_backend = tries_ < kUnsentTries && std::ranges::any_of(pool.backends, untried),
             .hold = pool.hold.on,
             .budget = queue_->budget().allows(worker_.now()),
+            .failing = queue_->failing(),
             .sends = sends_,
             .status = status};
 }
@@ -153,6 +154,9 @@ void Exchange::attemptFailed(Trouble trouble) {
     if (trouble != Trouble::stale && trouble != Trouble::fenced) tried_.add(attempt_.slot);
     if (trouble == Trouble::stale && sends_ > 0 && attempt_.sent) --sends_;
     if (promoteSecond()) return;
+    trouble_ = trouble;
+    if (attempt_.sent && (trouble == Trouble::reset || trouble == Trouble::refused))
+        queue_->onUnanswered(attempt_.began, sends_ > 1);
     const Attempt attempt = describe(trouble, 0);
     const Verdict verdict = decide(retryRules(), attempt);
     if (charged(attempt, verdict)) queue_->budget().charge();
@@ -185,6 +189,7 @@ void Exchange::act(Verdict verdict, Trouble trouble) {
         case Verdict::elsewhere: return dispatch();
         case Verdict::wait:
             if (trouble == Trouble::connect_failed) queue_->onRefused();
+            wait.owes = attempt_.sent && trouble != Trouble::fenced;
             return enqueue(trouble == Trouble::fenced ? Duration() : HoldQueue::kPace);
         case Verdict::answer: return giveUp(trouble);
     }
@@ -202,6 +207,8 @@ void Exchange::giveUp(Trouble trouble) {
             return respond(502, Cause::backend_bad_answer,
                            "the backend's answer was not valid HTTP");
         case Trouble::stale:
+        case Trouble::refused:
+            return respond(502, Cause::backend_refused, "the backend refused the request");
         case Trouble::reset:
         case Trouble::status:
         case Trouble::fenced: break;
@@ -241,6 +248,7 @@ void Exchange::onReleased() {
     wait.total += worker_.now() - wait.since;
     state_ = State::starting;
     deadline_.clear();
+    if (wait.owes) return giveUp(trouble_);
     dispatch();
 }
 

@@ -57,6 +57,7 @@ bool Exchange::takeHead(http::ResponseHead& head) {
         return state_ != State::awaiting;
     }
     owedNoMore(attempt_);
+    if (head.status < 500) queue_->onServed();
     if (head.status == 101) {
         startTunnel(head);
         return true;
@@ -242,7 +243,7 @@ void Exchange::upstreamGone(BackendStream::Answer how) {
     if (how == BackendStream::Answer::stale) return attemptFailed(Trouble::stale);
     shard().resets.add();
     observe(Observation::Kind::reset, attempt_.stream->trouble);
-    attemptFailed(Trouble::reset);
+    attemptFailed(attempt_.stream->refused() ? Trouble::refused : Trouble::reset);
 }
 
 }  // namespace regrow::serve

@@ -40,6 +40,7 @@ class H2BackendSession final : public H2Connection, public BackendUser, public L
     bool connecting() const { return state_ == State::connecting; }
     uint64_t frames() const { return frames_; }  // heard so far
     bool kept() const { return answered_; }      // it has served before
+    bool leaving() const { return leaving_; }
     // Nothing of what nghttp2 gave from there on was taken by the transport.
     bool untouched(uint64_t begins_at) const { return written() <= begins_at; }
     bool told() const { return told_; }  // the server's settings are here

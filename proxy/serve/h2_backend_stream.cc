@@ -50,7 +50,7 @@ void H2BackendStream::open(H2BackendSession& session, BackendUser& by, bool fres
     accept_.clear();
     fresh_ = fresh;
     connecting_ = session.connecting();
-    heard_ = answered_ = reset_by_peer_ = untouched_ = closed_ = false;
+    heard_ = answered_ = reset_by_peer_ = untouched_ = refused_ = closed_ = false;
     if (connecting_) session.writableLater(*this);
 }
 
@@ -213,12 +213,16 @@ void H2BackendStream::closed(uint32_t error) {
     dropOutput();
     if (in_head_) dropLastHead();
     if (!user) return retire();
-    untouched_ = begins_at_ == kNotSent || (error == NGHTTP2_REFUSED_STREAM && !heard_);
+    untouched_ = begins_at_ == kNotSent;
+    refused_ = !untouched_ && error == NGHTTP2_REFUSED_STREAM && !heard_;
     if (ending_ == Answer::none) {
-        const bool refused = untouched_ && session_->kept() && !fresh_;
-        ending_ = refused                        ? Answer::stale
-                  : reset_by_peer_ || untouched_ ? Answer::gone
-                                                 : Answer::bad;
+        // Of a connection that the server ends, another one takes it; refused by one that goes on
+        // it is refused.
+        untouched_ = untouched_ || (refused_ && session_->leaving() && session_->kept());
+        const bool stale = untouched_ && session_->kept() && !fresh_;
+        ending_ = stale                                      ? Answer::stale
+                  : reset_by_peer_ || untouched_ || refused_ ? Answer::gone
+                                                             : Answer::bad;
         trouble = ending_ == Answer::bad ? "broke the rules of HTTP/2" : textOfReset(error);
     }
     connection_->readableLater(*this);

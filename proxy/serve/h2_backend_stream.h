@@ -43,6 +43,7 @@ class H2BackendStream final : public H2Flow, public BackendStream, public Link<I
     void releaseInput() override { releaseRead(); }
     bool closedMeanwhile() override;
     bool untouched() const override { return untouched_; }
+    bool refused() const override { return refused_; }
     void finish(bool whole) override;
 
     // From the session.
@@ -98,6 +99,7 @@ class H2BackendStream final : public H2Flow, public BackendStream, public Link<I
     bool answered_ = false;
     bool reset_by_peer_ = false;
     bool untouched_ = false;
+    bool refused_ = false;
     bool closed_ = false;  // nghttp2 has nothing of it any more
 };
 

@@ -23,6 +23,12 @@ struct InHold;
 // While backends that should accept refuse (`troubled`), only a few requests try each kPace, and
 // everything else waits behind them; the first answer opens the gate. Otherwise requests leave as
 // fast as release_per_second allows.
+//
+// What a backend took and left unanswered *owes*: sent again it is a retry, and a server that fails
+// everything must not get everything three times. So a few are sent each kPace, within the budget.
+// Only when the backends have been away meanwhile (they refused, or control took them out) and one
+// answers again, it was their death that ended those requests: then all that owe are sent, for
+// free. When what is sent again fails too and the budget is used up, they are given up.
 class HoldQueue {
   public:
     HoldQueue(Worker& worker, uint32_t pool_slot);
@@ -42,12 +48,18 @@ class HoldQueue {
 
     bool push(BackendUser& user);    // false: the pool's bound is reached
     void remove(BackendUser& user);  // it left, or its time is up
-    bool empty() const { return waiting_.empty(); }
+    bool empty() const { return waiting_.empty() && owing_.empty(); }
     void pump();
 
     bool anyAccepting() const;
     bool troubled() const { return troubled_; }
     void onRefused();  // a backend that should accept did not
+    // One took a request (the attempt began then) and did not answer; `again`: it was sent before.
+    void onUnanswered(Instant began, bool again);
+    void onServed() {  // an answer that is no server's failure
+        if (outlook_ != Outlook::fine) served();
+    }
+    bool failing() const { return outlook_ == Outlook::failing; }
     void onAnswer() {
         if (troubled_) calm();
     }
@@ -55,7 +67,13 @@ class HoldQueue {
     static constexpr Duration kPace = std::chrono::milliseconds(50);
 
   private:
+    using Queue = List<BackendUser, InHold>;
     static constexpr int kProbes = 4;
+    BackendUser* next(Instant now, int& paid);
+    bool pays(Instant now);
+    void giveUpOwing();
+    void served();
+    void away();
     void dismiss();
     void calm();
     void earnTokens();
@@ -68,10 +86,17 @@ class HoldQueue {
     PoolBalancer balancer_;
     StallDetector stalls_;
     RetryBudget budget_;
-    List<BackendUser, InHold> waiting_;
+    Queue waiting_;
+    Queue owing_;
+    // Of the backends that should accept: when they were last seen away, or that what was sent
+    // again failed too.
+    enum class Outlook : uint8_t { fine, away, failing };
+    Outlook outlook_ = Outlook::fine;
+    Instant away_at_{};
     bool troubled_ = false;
     bool pumping_ = false;
     Instant next_probe_{};
+    Instant next_paid_{};
     double tokens_ = 0;
     Instant tokens_at_{};
     uint64_t next_number_ = 1;

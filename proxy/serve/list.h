@@ -57,6 +57,9 @@ class List {
     void insertAfter(T& at, T& t) {
         static_cast<Link<Tag>&>(t).insertAfter(static_cast<Link<Tag>&>(at));
     }
+    void insertBefore(T& at, T& t) {
+        static_cast<Link<Tag>&>(t).insertAfter(*static_cast<Link<Tag>&>(at).prev_);
+    }
     T& popFront() {
         T& t = front();
         static_cast<Link<Tag>&>(t).unlink();

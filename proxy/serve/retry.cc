@@ -14,14 +14,19 @@ Verdict unsent(const conf::Retry& rules, const Attempt& a) {
 }
 
 Verdict unanswered(const conf::Retry& rules, const Attempt& a) {
-    if (!rules.no_answer || rules.attempts <= 1) return Verdict::answer;
+    if (rules.attempts <= 1) return Verdict::answer;
     const bool more = a.sends < rules.attempts && a.budget;
     if (a.untried_backend) return more ? Verdict::elsewhere : Verdict::answer;
     if (a.trouble == Trouble::no_first_byte)
         return Verdict::answer;  // the only one is slow, not gone
-    if (a.hold)
-        return a.sends < std::max(rules.attempts, kHeldSends) ? Verdict::wait : Verdict::answer;
-    return more ? Verdict::same_again : Verdict::answer;
+    if (!a.hold || a.failing) return more ? Verdict::same_again : Verdict::answer;
+    return a.sends < std::max(rules.attempts, kHeldSends) ? Verdict::wait : Verdict::answer;
+}
+
+Verdict refused(const conf::Retry& rules, const Attempt& a) {
+    if (!rules.unsent || rules.attempts <= 1) return Verdict::answer;
+    if (a.untried_backend && (a.budget || !a.failing)) return Verdict::elsewhere;
+    return unanswered(rules, a);
 }
 
 Verdict answered(const conf::Retry& rules, const Attempt& a) {
@@ -35,14 +40,17 @@ Verdict answered(const conf::Retry& rules, const Attempt& a) {
 Verdict decide(const conf::Retry& rules, const Attempt& a) {
     if (!a.replayable) return Verdict::answer;
     if (!a.sent) return unsent(rules, a);
+    if (a.trouble == Trouble::refused) return refused(rules, a);
     if (!a.idempotent) return Verdict::answer;
     switch (a.trouble) {
         case Trouble::stale: return Verdict::same_again;
         case Trouble::fenced: return a.hold ? Verdict::wait : Verdict::elsewhere;
         case Trouble::connect_failed:
         case Trouble::reset:
-        case Trouble::no_first_byte: return unanswered(rules, a);
+        case Trouble::no_first_byte:
+            return rules.no_answer ? unanswered(rules, a) : Verdict::answer;
         case Trouble::status: return answered(rules, a);
+        case Trouble::refused:
         case Trouble::bad_answer: break;
     }
     return Verdict::answer;
@@ -50,6 +58,7 @@ Verdict decide(const conf::Retry& rules, const Attempt& a) {
 
 bool charged(const Attempt& a, Verdict verdict) {
     if (!a.sent || a.trouble == Trouble::stale || a.trouble == Trouble::fenced) return false;
+    if (a.trouble == Trouble::refused && verdict == Verdict::elsewhere) return a.failing;
     return verdict == Verdict::elsewhere || verdict == Verdict::same_again;
 }
 

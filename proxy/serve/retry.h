@@ -12,6 +12,7 @@ enum class Trouble : uint8_t {
     stale,           // a kept-alive connection turned out closed before any byte of the answer
     reset,           // closed or reset with an answer owed
     no_first_byte,   // the deadline passed
+    refused,         // it said that it did not begin with it (HTTP/2's REFUSED_STREAM)
     bad_answer,      // not HTTP as we accept it
     status,          // an answer whose status may be retried
     fenced,          // the server was replaced under it
@@ -25,6 +26,7 @@ struct Attempt {
     bool untried_backend = false;  // one that accepts and was not tried for this request
     bool hold = false;             // the pool holds requests
     bool budget = false;           // the retry budget would pay for one more
+    bool failing = false;          // the last that was sent again failed too, whatever it was
     int sends = 1;                 // attempts that sent bytes, this one included
     uint16_t status = 0;           // for `status`
 };
@@ -39,14 +41,17 @@ enum class Verdict : uint8_t {
 // The one place that decides whether a request is sent again. Pure.
 //
 // - Never sent: any method, any backend, outside the budget: nothing can have happened, and a
-// refusal costs nothing.
-// - Sent: only idempotent methods, at most `attempts` times, within the budget. The budget stops
-// storms; waiting in the hold
-//   queue for the only backend to come back is none, so it is not charged, but a request that was
-//   sent kHeldSends times gives up: it may be what kills the server.
+//   refusal costs nothing.
+// - Sent: only idempotent methods, at most `attempts` times, within the budget, which stops storms.
+// - Sent, and the backend says that it did not begin with it: any method, any backend; within the
+//   budget when the others are failing too.
+// - Sent to the only backend: it waits, unless that is known to fail. It may be the backend's
+//   death, whose return is worth waiting for; the hold queue pays for the next try, or sees that it
+//   need not be paid for (hold_queue.h). A request that was sent kHeldSends times gives up: it may
+//   be what kills the server.
 // - Stale connection: not a failure, not an attempt.
 Verdict decide(const conf::Retry& rules, const Attempt& attempt);
-// Whether acting on the verdict takes from the budget.
+// Whether acting on the verdict takes from the budget at once.
 bool charged(const Attempt& attempt, Verdict verdict);
 
 inline constexpr int kHeldSends = 3;

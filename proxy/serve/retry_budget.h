@@ -25,6 +25,11 @@ class RetryBudget {
         refill(now);
         return tokens_ >= 1;
     }
+    // One more on credit, when it has to be known whether a backend answers at all.
+    bool lends(Instant now) {
+        refill(now);
+        return tokens_ >= 0;
+    }
     void charge() { tokens_ -= 1; }
 
   private:

@@ -302,8 +302,18 @@ class Trouble(Backend):
         refuses, takes = self.origin(), self.origin()
         self.start(refuses.address, takes.address)
         refuses.on("/", lambda r: r.refuse(h2.REFUSED_STREAM))
-        self.assertEqual([self.ask(f"/{i}", "POST", b"x").status for i in range(4)], [200] * 4)
-        self.assertEqual(sum(r.path.startswith("/") for r in takes.requests), 4)
+        self.assertEqual([self.ask(f"/{i}", "POST", b"x").status for i in range(20)], [200] * 20)
+        self.assertEqual(len(takes.requests), 20)
+
+    def test_streams_that_all_refuse_make_no_storm(self):
+        for count, hold in ((1, "off"), (1, {"wait": "2s"}), (3, "off"), (3, {"wait": "2s"})):
+            with self.subTest(servers=count, hold=hold):
+                origins = [self.origin() for _ in range(count)]
+                for origin in origins:
+                    origin.on("/", lambda r: r.refuse(h2.REFUSED_STREAM))
+                self.start(*(o.address for o in origins), hold=hold)
+                self.assertEqual({self.ask("/", "POST", b"x").status for _ in range(100)}, {502})
+                self.assertLess(sum(len(o.requests) for o in origins), 1.2 * 100 + 5)
 
     def test_a_reset_is_not_sent_again_when_it_may_have_been_done(self):
         resets, takes = self.origin(), self.origin()

@@ -87,8 +87,8 @@ class Storm(harness.TestCase):
         self.assertEqual(len(statuses), clients * each)
         return statuses
 
-    def failing(self, answer):
-        servers = [Failing(answer) for _ in range(3)]
+    def failing(self, answer, count=3):
+        servers = [Failing(answer) for _ in range(count)]
         for s in servers:
             self.addCleanup(s.close)
         return servers
@@ -110,6 +110,32 @@ class Storm(harness.TestCase):
 
     def test_servers_that_close_instead_of_answering(self):
         self.judge(None, 502)
+
+    def lone(self, clients, **pool):
+        """How often the only server was asked by so many clients, and what they got."""
+        server = self.failing(None, 1)[0]
+        self.start([server.address], hold={"wait": "2s", "requests": 1000}, **pool)
+        statuses = self.storm(clients, CLIENTS * EACH // clients)
+        self.assertEqual(harness.request(self.admin, "GET", "/stats").json()["pools"]["app"]["held"], 0)
+        return server.asked, statuses
+
+    def test_the_only_server_closes_instead_of_answering(self):
+        """It might be its death, for which requests wait: a few are sent again to see."""
+        for clients in (1, CLIENTS):
+            with self.subTest(clients=clients):
+                asked, statuses = self.lone(clients, observe="off")
+                self.assertEqual(set(statuses), {502})
+                self.assertGreater(asked, len(statuses), "nothing was retried")
+                self.assertLess(asked, 1.2 * len(statuses) + 5)  # what the budget begins with, and its credit
+
+    def test_the_only_server_fails_and_is_taken_out_by_health_now_and_then(self):
+        asked, statuses = self.lone(CLIENTS)
+        self.assertLessEqual(set(statuses), {502, 503})
+        self.assertLess(asked, 1.2 * len(statuses) + 5)
+
+    def test_no_budget_is_no_retry(self):
+        asked, statuses = self.lone(CLIENTS, observe="off", retry={"budget": "0%"})
+        self.assertLess(asked, len(statuses) + 20)  # three a second, for quiet pools
 
     def test_servers_that_refuse(self):
         """What was never sent goes to every other server at once, and health soon ends that."""

@@ -126,6 +126,46 @@ TEST_CASE("the lone backend dies and comes back before control has said a word: 
     CHECK(proxy.pool.stats->sum(&PoolShard::errors) == 0);
 }
 
+TEST_CASE("the lone backend dies with more in flight than the retry budget pays for") {
+    Origin origin;
+    ProxyUnderTest proxy({origin.address()});
+    proxy.pool.hold = {.on = true, .wait = 20s, .requests = 100};
+    proxy.pool.retry.budget = 0;
+    proxy.run();
+    constexpr int kInFlight = 30;
+    std::vector<Peer> clients;
+    std::vector<Peer> servers;
+    for (int i = 0; i < kInFlight; ++i) {
+        clients.push_back(proxy.connect());
+        clients.back().say(kGet);
+        servers.push_back(origin.accept());
+        servers.back().hearHead();
+    }
+    SECTION("and comes back: nobody notices") {
+        origin.stop();
+        for (Peer& server : servers) server.reset();
+        REQUIRE(waiting(proxy, kInFlight));
+        REQUIRE(eventually([&] {
+            return proxy.pool.backends[0].stats->sum(&BackendShard::connect_failures) > 0;
+        }));
+        origin.restart();
+        for (int i = 0; i < kInFlight; ++i) answer(origin);
+        for (Peer& client : clients) CHECK(client.hearHead().starts_with("HTTP/1.1 200 "));
+        CHECK(proxy.pool.stats->sum(&PoolShard::errors) == 0);
+    }
+    SECTION("no, it fails them and goes on: a few are sent again, and all are told") {
+        for (Peer& server : servers) server.reset();
+        for (int i = 0; i < 4; ++i) {  // three that the budget begins with, and its credit
+            Peer again = origin.accept();
+            again.hearHead();
+            again.reset();
+        }
+        for (Peer& client : clients) CHECK(client.hearHead().starts_with("HTTP/1.1 502 "));
+        CHECK_FALSE(origin.called(0));
+        CHECK(proxy.pool.stats->sum(&PoolShard::retries) == 4);
+    }
+}
+
 TEST_CASE("held requests leave no faster than the release rate") {
     Origin origin;
     ProxyUnderTest proxy({origin.address()});

@@ -44,6 +44,10 @@ Attempt broke(Attempt a) {
     a.budget = false;
     return a;
 }
+Attempt failing(Attempt a) {
+    a.failing = true;
+    return a;
+}
 Attempt streamed(Attempt a) {
     a.replayable = false;
     return a;
@@ -69,8 +73,13 @@ TEST_CASE("what is sent again, and where") {
         {"reset: no budget", broke(with(kGet, reset)), Verdict::answer},
         {"reset: attempts used up", sends(with(kGet, reset), 2), Verdict::answer},
         {"reset: body no longer here", streamed(with(kGet, reset)), Verdict::answer},
-        {"reset by the only one: it waits, and does not pay", broke(only(with(kGet, reset), true)),
+        {"reset by the only one: it waits, and pays later", only(with(kGet, reset), true),
          Verdict::wait},
+        {"reset by the only one, no budget: it may come back", broke(only(with(kGet, reset), true)),
+         Verdict::wait},
+        {"reset by the only one, which fails again and again",
+         failing(only(with(kGet, reset), true)), Verdict::same_again, true},
+        {"the same without budget", failing(broke(only(with(kGet, reset), true))), Verdict::answer},
         {"reset by the only one once too often", sends(only(with(kGet, reset), true), kHeldSends),
          Verdict::answer},
         {"reset by the only one, nothing held: once more", only(with(kGet, reset), false),
@@ -82,6 +91,16 @@ TEST_CASE("what is sent again, and where") {
         {"503 from the only one is the answer", only(answeredWith(kGet, 503), true),
          Verdict::answer},
         {"500 is not named by default", answeredWith(kGet, 500), Verdict::answer},
+        {"a refused stream, POST: it did not begin with it", broke(with(kPost, refused)),
+         Verdict::elsewhere},
+        {"a refused stream, and others fail too", failing(with(kPost, refused)), Verdict::elsewhere,
+         true},
+        {"the same without budget", failing(broke(with(kPost, refused))), Verdict::answer},
+        {"a stream refused by the only one", only(with(kPost, refused), true), Verdict::wait},
+        {"a stream refused by the only one, nothing held", only(with(kPost, refused), false),
+         Verdict::same_again, true},
+        {"a stream refused once too often", sends(only(with(kPost, refused), true), kHeldSends),
+         Verdict::answer},
         {"nonsense is not asked for twice", with(kGet, bad_answer), Verdict::answer},
         {"fenced: GET waits", only(with(kGet, fenced), true), Verdict::wait},
         {"fenced: GET, nothing held", with(kGet, fenced), Verdict::elsewhere},
@@ -105,6 +124,7 @@ TEST_CASE("retry rules are obeyed") {
     rules = {};
     rules.unsent = false;
     CHECK(decide(rules, with(kGet, Trouble::connect_failed, false)) == Verdict::answer);
+    CHECK(decide(rules, with(kGet, Trouble::refused)) == Verdict::answer);
     rules = {};
     rules.no_answer = false;
     CHECK(decide(rules, with(kGet, Trouble::reset)) == Verdict::answer);
