@@ -90,10 +90,12 @@ BodyStep BodyDecoder::takePayload(std::string_view input, size_t framing) {
 Flaw BodyDecoder::takeFramingByte(char c) {
     switch (state_) {
         case State::size: return takeSizeByte(c);
+        case State::extension: return takeExtensionByte(c);
         case State::size_lf:
             if (c != '\n') return Flaw::bad_chunk_size;
             state_ = remaining_ == 0 ? State::trailers : State::chunk;
             digits_ = 0;
+            extensions_ -= static_cast<uint16_t>(std::min<uint64_t>(extensions_, remaining_));
             return Flaw::none;
         case State::chunk_cr:
             state_ = State::chunk_lf;
@@ -110,9 +112,22 @@ Flaw BodyDecoder::takeSizeByte(char c) {
         return Flaw::none;
     }
     if (digits_ == 0) return Flaw::bad_chunk_size;
-    if (c == ';' || c == ' ' || c == '\t') return Flaw::chunk_extension;
+    if (c == ';' || c == ' ' || c == '\t') {
+        extension_ = {};
+        state_ = State::extension;
+        return takeExtensionByte(c);
+    }
     state_ = State::size_lf;
     return c == '\r' ? Flaw::none : Flaw::bad_chunk_size;
+}
+
+Flaw BodyDecoder::takeExtensionByte(char c) {
+    if (c == '\r' && extension_.whole()) {
+        state_ = State::size_lf;
+        return Flaw::none;
+    }
+    const bool good = extensions_++ < kMaxExtensionBytes && extension_.take(c);
+    return good ? Flaw::none : Flaw::bad_chunk_extension;
 }
 
 // The section is read as one piece: what is incomplete stays with the caller.

@@ -39,7 +39,7 @@ std::string_view textOf(Flaw flaw) {
         case Flaw::field_too_large: return "a field name is too long";
         case Flaw::too_many_fields: return "too many fields";
         case Flaw::bad_chunk_size: return "a chunk size is not a plain hexadecimal number";
-        case Flaw::chunk_extension: return "a chunk extension";
+        case Flaw::bad_chunk_extension: return "a chunk extension is not valid or too long";
         case Flaw::chunk_too_large: return "a chunk size is too large";
         case Flaw::bad_chunk_end: return "a chunk does not end with CRLF";
         case Flaw::bad_trailer: return "a trailer field is not valid or not allowed there";

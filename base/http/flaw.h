@@ -41,7 +41,7 @@ enum class Flaw : uint8_t {
     field_too_large,
     too_many_fields,
     bad_chunk_size,
-    chunk_extension,
+    bad_chunk_extension,
     chunk_too_large,
     bad_chunk_end,
     bad_trailer,

@@ -1,5 +1,7 @@
 #include "base/http/parser.h"
 
+#include <algorithm>
+
 #include "base/http/lines.h"
 #include "base/http/meaning.h"
 
@@ -54,6 +56,16 @@ ParseResult readFields(LineScanner& scanner, std::string_view input, Head& head,
     return {Outcome::done, Flaw::none, scanner.position()};
 }
 
+// Of a first line that has not ended and can no longer become a good one: the target's length has a
+// status of its own.
+Flaw tooLong(std::string_view line, const HeadLimits& limits) {
+    const size_t method = line.find(' ');
+    if (method > limits.method_bytes) return Flaw::method_too_long;
+    const std::string_view target = line.substr(method + 1);
+    return std::min(target.find(' '), target.size()) > limits.target_bytes ? Flaw::target_too_long
+                                                                           : Flaw::none;
+}
+
 }  // namespace
 
 ParseResult RequestParser::parse(std::string_view input, RequestHead& head,
@@ -64,9 +76,13 @@ ParseResult RequestParser::parse(std::string_view input, RequestHead& head,
         // One empty line is left over by old clients after a body (RFC 9112 2.2).
         if (line.found == LineScanner::Found::line && line.text.empty() && scanner_.position() == 2)
             line = nextLine(scanner_, input, limits);
+        const bool whole = line.found == LineScanner::Found::line;
+        if (!whole && input.size() > limits.target_bytes + size_t{limits.method_bytes})
+            if (const Flaw flaw = tooLong(input.substr(scanner_.position()), limits);
+                flaw != Flaw::none)
+                return refuse(flaw);
         if (line.found == LineScanner::Found::need_more) return {};
-        if (line.found == LineScanner::Found::flaw) return refuse(line.flaw);
-        const Flaw flaw = readRequestLine(line.text, head, limits);
+        const Flaw flaw = whole ? readRequestLine(line.text, head, limits) : line.flaw;
         if (flaw != Flaw::none) return refuse(flaw);
         have_first_line_ = true;
     }

@@ -15,12 +15,22 @@ void addStatusLine(HeadWriter& out, const ResponseHead& head) {
     out.add(head.reason), out.add("\r\n");
 }
 
+// What the server would speak (RFC 9110 15.5.22); as everywhere, the field is named in Connection.
+void addUpgrades(HeadWriter& out, const ResponseHead& head) {
+    for (const http::Field& f : head.fields)
+        if (f.id == FieldId::upgrade)
+            out.addField("Upgrade", f.value()), out.add("Connection: Upgrade\r\n");
+}
+
 void addConnection(HeadWriter& out, const ResponseHead& head, const ResponseForward& how) {
     if (head.interim()) return;
     if (head.status == 101) {
         if (!head.upgrade.empty()) out.addField("Upgrade", head.upgrade);
         out.add("Connection: Upgrade\r\n");
-    } else if (!how.keep_alive) {
+        return;
+    }
+    if (head.status == 426 && how.client == http::Version::http11) addUpgrades(out, head);
+    if (!how.keep_alive) {
         out.add("Connection: close\r\n");
     } else if (how.client == http::Version::http10) {
         out.add("Connection: keep-alive\r\n");

@@ -295,6 +295,7 @@ class Extra(Case):
                    ("many answers", GOOD + EVIL * 100, (200, b"good", True)),
                    ("empty lines", GOOD + b"\r\n\r\n", (200, b"good", True)),
                    ("chunked", CHUNKED + b"4\r\ngood\r\n0\r\n\r\n" + EVIL, (200, b"good", True)),
+                   ("extensions", CHUNKED + b"4;a=b;c=\"\\\";\"\r\ngood\r\n0;d\r\n\r\n" + EVIL, (200, b"good", True)),
                    ("trailers", CHUNKED + b"4\r\ngood\r\n0\r\nX: y\r\n\r\n" + EVIL, (200, b"good", True)),
                    ("304", b"HTTP/1.1 304 Not Modified\r\nContent-Length: 4\r\n\r\nEVIL", (304,)),
                    ("204", b"HTTP/1.1 204 No Content\r\n\r\nEVIL", (204,)),
@@ -393,7 +394,7 @@ class CutShort(Case):
         self.shown(self.TABLE, lambda c: (c.socket.shutdown(socket.SHUT_WR), self.watch(c)))
 
     def test_by_broken_framing(self):
-        for broken in (b"ZZ\r\n", b"-4\r\nEVIL\r\n", b"4;x=y\r\nEVIL\r\n", b"4 \r\nEVIL\r\n", b"0x4\r\nEVIL\r\n", b"4\nEVIL\r\n", b"\r\n", b"4\r\nEVIL!\r\n",
+        for broken in (b"ZZ\r\n", b"-4\r\nEVIL\r\n", b"4;x=\r\nEVIL\r\n", b"4;\nEVIL\r\n", b"4 \r\nEVIL\r\n", b"0x4\r\nEVIL\r\n", b"4\nEVIL\r\n", b"\r\n", b"4\r\nEVIL!\r\n",
                        b"FFFFFFFFFFFFFFFFF\r\n", b"FFFFFFFFFFFFFFFF\r\n", b"8000000000000000\r\n", b"0\r\nContent-Length: 3\r\n\r\n",
                        b"0\r\nHost: x\r\n\r\n", b"0\r\nTransfer-Encoding: chunked\r\n\r\n", b"0\r\nX : y\r\n\r\n", b"0\r\n folded\r\n\r\n",
                        b"0\r\nX: " + b"a" * 9000 + b"\r\n\r\n", b"0\r\n\n"):

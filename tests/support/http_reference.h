@@ -310,14 +310,55 @@ struct Chunked {
     size_t bytes = 0;
 };
 
+// Takes what a chunk's size line begins with off its front, where the grammar says it may end.
+inline std::string takenWhile(std::string& line, const std::string& set) {
+    const size_t end = std::min(line.find_first_not_of(set), line.size());
+    const std::string taken = line.substr(0, end);
+    line.erase(0, end);
+    return taken;
+}
+
+inline bool takeQuoted(std::string& line) {
+    for (size_t i = 1; i < line.size(); ++i) {
+        const auto c = static_cast<unsigned char>(line[i]);
+        if ((c < 0x20 && c != '\t') || c == 0x7f) return false;
+        if (c == '"') return line.erase(0, i + 1), true;
+        if (c != '\\') continue;
+        if (++i == line.size()) return false;
+        const auto escaped = static_cast<unsigned char>(line[i]);
+        if ((escaped < 0x20 && escaped != '\t') || escaped == 0x7f) return false;
+    }
+    return false;
+}
+
+// *( BWS ";" BWS name [ BWS "=" BWS value ] ), RFC 9112 7.1.1.
+inline bool readExtensions(std::string line) {
+    while (!line.empty()) {
+        takenWhile(line, " \t");
+        if (line.empty() || line[0] != ';') return false;
+        line.erase(0, 1);
+        takenWhile(line, " \t");
+        if (takenWhile(line, kTchars).empty()) return false;
+        std::string rest = line;
+        takenWhile(rest, " \t");
+        if (rest.empty() || rest[0] != '=') continue;
+        line = rest.substr(1);
+        takenWhile(line, " \t");
+        if (!line.empty() && line[0] == '"' ? !takeQuoted(line) : takenWhile(line, kTchars).empty())
+            return false;
+    }
+    return true;
+}
+
 // A whole chunked body at the front of `input`, or nothing when it is incomplete or wrong.
 inline std::optional<Chunked> readChunked(const std::string& input) {
     Chunked out;
     while (true) {
         const size_t end = input.find("\r\n", out.bytes);
         if (end == std::string::npos) return std::nullopt;
-        const std::string size = input.substr(out.bytes, end - out.bytes);
-        if (!consistsOf(size, kDigits + "abcdefABCDEF") || size.size() > 16) return std::nullopt;
+        std::string line = input.substr(out.bytes, end - out.bytes);
+        const std::string size = takenWhile(line, kDigits + "abcdefABCDEF");
+        if (size.empty() || size.size() > 16 || !readExtensions(line)) return std::nullopt;
         const unsigned long long n = std::stoull(size, nullptr, 16);
         out.bytes = end + 2;
         if (n == 0) break;

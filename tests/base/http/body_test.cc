@@ -104,6 +104,30 @@ TEST_CASE("payload may go by without being shown", "[http]") {
     CHECK(s.consumed == 7);
 }
 
+TEST_CASE("chunk extensions are ignored", "[http]") {
+    const std::string text =
+        GENERATE("1;a\r\nx\r\n2;b=c\r\nyz\r\n0;d=\"e;\\\"\xc3 f\"\r\n\r\n",
+                 "1 ; a\t=\t b\r\nx\r\n2;a;b;c=d ;e=\"\"\r\nyz\r\n0;a\r\n\r\n");
+    for (size_t cut = 0; cut <= text.size(); ++cut) {
+        INFO(text << " cut at " << cut);
+        const Decoded d = decode(kChunked, text, cut);
+        CHECK(textOf(d.flaw) == textOf(Flaw::none));
+        CHECK(d.payload == "xyz");
+    }
+}
+
+TEST_CASE("chunk extensions are bounded by what payload comes with them", "[http]") {
+    const std::string extension = ";a=" + std::string(97, 'x') + "\r\n";
+    const auto chunks = [&](const std::string& size, size_t bytes, int count) {
+        std::string text;
+        for (int i = 0; i < count; ++i) text += size + extension + std::string(bytes, 'p') + "\r\n";
+        return text + "0\r\n\r\n";
+    };
+    CHECK(decode(kChunked, chunks("64", 100, 1000), 0).flaw == Flaw::none);
+    CHECK(decode(kChunked, chunks("1", 1, 80), 0).flaw == Flaw::none);
+    CHECK(decode(kChunked, chunks("1", 1, 90), 0).flaw == Flaw::bad_chunk_extension);
+}
+
 TEST_CASE("bad chunks are refused wherever they are cut", "[http]") {
     struct Bad {
         std::string text;
@@ -117,8 +141,18 @@ TEST_CASE("bad chunks are refused wherever they are cut", "[http]") {
         {" 1\r\n", Flaw::bad_chunk_size},
         {"1\n", Flaw::bad_chunk_size},
         {"1\rx", Flaw::bad_chunk_size},
-        {"1 \r\n", Flaw::chunk_extension},
-        {"1;a=b\r\n", Flaw::chunk_extension},
+        {"1 \r\n", Flaw::bad_chunk_extension},
+        {"1;\r\n", Flaw::bad_chunk_extension},
+        {"1;a=\r\n", Flaw::bad_chunk_extension},
+        {"1;a \r\n", Flaw::bad_chunk_extension},
+        {"1;a b\r\n", Flaw::bad_chunk_extension},
+        {"1;a=\"b\r\n", Flaw::bad_chunk_extension},
+        {"1;a=\"b\\\r\n", Flaw::bad_chunk_extension},
+        {"1;a=\"b\"c\r\n", Flaw::bad_chunk_extension},
+        {"1;a=b\n", Flaw::bad_chunk_extension},
+        {"1;a=b\rx", Flaw::bad_chunk_size},
+        {"1;\x01\r\n", Flaw::bad_chunk_extension},
+        {"0;a=" + std::string(8190, 'x'), Flaw::bad_chunk_extension},
         {"8000000000000000\r\n", Flaw::chunk_too_large},
         {"10000000000000000\r\n", Flaw::chunk_too_large},
         {"00000000000000001\r\n", Flaw::chunk_too_large},

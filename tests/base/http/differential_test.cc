@@ -33,6 +33,7 @@ const std::vector<std::string> kResponses = {
 const std::vector<std::string> kBodies = {
     "5\r\nhello\r\n0\r\n\r\n",
     "1\r\na\r\nA\r\n0123456789\r\n000\r\nX: y\r\nZ:\r\n\r\n",
+    "1;a\r\nx\r\n2 ; b = \"c\\\";\" ;d=e\r\nyz\r\n0;f\r\n\r\n",
 };
 
 // Small pieces that matter to the grammar, more often than random bytes.

@@ -250,6 +250,9 @@ TEST_CASE("limits are refused with the status that says so", "[http]") {
     RequestHead head;
     CHECK(statusOf(parseWhole(get("/" + std::string(20000, 'a')), head).flaw) == 414);
     CHECK(parseWhole(std::string(40, 'G') + " / HTTP/1.1\r\n", head).flaw == Flaw::method_too_long);
+    CHECK(parseWhole("GET /" + std::string(20'000, 'a'), head).flaw == Flaw::target_too_long);
+    CHECK(parseWhole("\r\nGET /" + std::string(100'000, 'a'), head).flaw == Flaw::target_too_long);
+    CHECK(parseWhole(std::string(20'000, 'G'), head).flaw == Flaw::method_too_long);
 
     std::string many;
     for (int i = 0; i < 128; ++i) many += "X: 1\r\n";

@@ -209,6 +209,10 @@ TEST_CASE("a response body goes as the client can take it", "[http]") {
           "HTTP/1.1 103 Early Hints\r\nLink: x\r\nVia: 1.1 regrow\r\n\r\n");
     CHECK(has(answered("HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n"),
               "Upgrade: websocket\r\nConnection: Upgrade\r\n"));
+    const std::string required =
+        "HTTP/1.1 426 U\r\nConnection: upgrade\r\nUpgrade: a/1, b\r\nContent-Length: 0\r\n\r\n";
+    CHECK(has(answered(required), "Upgrade: a/1, b\r\nConnection: Upgrade\r\n"));
+    CHECK_FALSE(has(answered(required, old), "Upgrade"));
     old.keep_alive = true;
     CHECK(has(answered("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", old),
               "Connection: keep-alive\r\n"));
