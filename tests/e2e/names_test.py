@@ -98,14 +98,21 @@ class Names(harness.TestCase):
         self.addCleanup(slow.close)
         self.assertEqual(slow.getresponse().read(), b"127.0.0.1")  # what was under way there went on
 
-    def test_the_last_good_address_stays(self):
+    def fails(self):
         self.name_is(None)
         self.look_again()
         wait_for(lambda: "127.0.0.1:" in self.log() and "stays in use" in self.log(), "the failure to be told")
         self.assertEqual(self.ask().text, "127.0.0.1")
+
+    def test_the_last_good_address_stays_until_the_name_is_found_again(self):
+        self.fails()
         self.name_is("127.0.0.1")
-        self.look_again()
         wait_for(lambda: "is found again" in self.log(), "the name to be found")
+
+    def test_another_address_is_found_without_being_told(self):
+        self.fails()
+        self.name_is("127.0.0.2")
+        wait_for(lambda: self.ask().text == "127.0.0.2", "the second address")
 
     def log(self):
         return harness.read_text(self.dir / "log")

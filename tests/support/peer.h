@@ -136,6 +136,12 @@ class Origin {
         pollfd p{fd_.get(), POLLIN, 0};
         return ::poll(&p, 1, within_ms) > 0;
     }
+    // Whoever connects from now on waits until this one was accepted (then the kernel of who waits
+    // asks again, within a second).
+    Peer crowd() {
+        ::listen(fd_.get(), 0);
+        return Peer::connect(address_);
+    }
     void stop() { fd_.reset(); }  // connections are refused from now on
     void restart() {
         fd_.reset(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));

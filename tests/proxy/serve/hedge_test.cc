@@ -14,9 +14,13 @@ constexpr auto kBroken = "HTTP/1.1 500 Oops\r\nContent-Length: 2\r\n\r\nno";
 
 // The first is preferred, and has answered just often enough for the proxy to know what is usual.
 struct Race {
-    Race() : proxy({first.address(), second.address()}) {
+    enum class Second : uint8_t { answers, refuses, crowded };
+    explicit Race(Second how = Second::answers) : proxy({first.address(), second.address()}) {
+        if (how == Second::refuses) second.stop();
+        if (how == Second::crowded) before = second.crowd();
         proxy.pool.backends[1].priority = 1;
         proxy.pool.retry.hedge = true;
+        proxy.pool.timeouts.connect = 10s;
         proxy.run();
         client = proxy.connect();
         for (uint32_t i = 0; i < serve::Silence::kEnough; ++i) {
@@ -41,7 +45,7 @@ struct Race {
 
     Origin first, second;
     ProxyUnderTest proxy;
-    Peer client, one, two;
+    Peer client, one, two, before;
 };
 
 }  // namespace
@@ -83,6 +87,32 @@ TEST_CASE("of two that race the first good answer wins") {
     CHECK(race.client.hear(2) == "hi");
     CHECK(race.proxy.pool.stats->sum(&PoolShard::hedges) == 1);
     CHECK(race.proxy.pool.stats->sum(&PoolShard::errors) == 0);
+}
+
+TEST_CASE("a second that cannot be reached leaves the race to the first") {
+    Race race(Race::Second::refuses);
+    REQUIRE(eventually([&] {
+        return race.proxy.pool.backends[1].stats->sum(&BackendShard::connect_failures) == 1;
+    }));
+    race.one.say(kHi);
+    CHECK(race.client.hearHead().starts_with("HTTP/1.1 200 "));
+    CHECK(race.proxy.pool.stats->sum(&PoolShard::errors) == 0);
+    CHECK(race.proxy.pool.backends[1].stats->sum(&BackendShard::in_flight) == 0);
+}
+
+TEST_CASE("the first dies while the second is being connected to") {
+    Race race(Race::Second::crowded);
+    REQUIRE(eventually([&] { return race.proxy.pool.stats->sum(&PoolShard::hedges) == 1; }));
+    race.one.reset();
+    REQUIRE(eventually([&] {
+        return race.proxy.pool.backends[0].stats->sum(&BackendShard::in_flight) == 0;
+    }));
+    race.second.accept();
+    race.begin();
+    race.two.say(kHi);
+    CHECK(race.client.hearHead().starts_with("HTTP/1.1 200 "));
+    CHECK(race.proxy.pool.stats->sum(&PoolShard::errors) == 0);
+    CHECK_FALSE(race.second.called(0));
 }
 
 TEST_CASE("a fence of either of two that race leaves the race to the other") {
