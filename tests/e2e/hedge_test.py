@@ -29,6 +29,8 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), H).serve_foreve
 
 
 class Hedge(unittest.TestCase):
+    POOL, ROUTE = "{hedge: true}", "{}"
+
     def setUp(self):
         self.dir = Path(tempfile.mkdtemp(prefix="hedge-"))
         (self.dir / "server.py").write_text(SERVER)
@@ -42,12 +44,12 @@ workers: 1
 admin: {{listen: '127.0.0.1:{self.admin}'}}
 listeners:
   - listen: '127.0.0.1:{self.port}'
-    routes: [{{pool: app}}]
+    routes: [{{pool: app, retry: {self.ROUTE}}}]
 pools:
   app:
     data: none
     balance: round_robin
-    retry: {{hedge: true}}
+    retry: {self.POOL}
     slow_start: off
     backends: [{backends}]
 """)
@@ -121,6 +123,10 @@ pools:
                 t.join()
         self.assertEqual(failed, [])
         self.assertEqual(after & set(self.heard(1)), set(), "new requests went to a silent server")
+
+
+class HedgeByRoute(Hedge):
+    POOL, ROUTE = "{}", "{hedge: true}"
 
 
 if __name__ == "__main__":
