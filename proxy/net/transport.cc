@@ -1,5 +1,7 @@
 #include "proxy/net/transport.h"
 
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -93,6 +95,11 @@ int Transport::connectError() const {
     socklen_t length = sizeof error;
     if (::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &length) < 0) return errno;
     return error;
+}
+
+uint32_t Transport::queued() const {
+    int bytes = 0;
+    return ::ioctl(fd_.get(), SIOCOUTQ, &bytes) == 0 ? static_cast<uint32_t>(bytes) : 0;
 }
 
 void Transport::shutdownSend() {

@@ -37,6 +37,8 @@ class Transport {
     IoResult send(std::string_view bytes);
     // What a receive would say, without taking anything: `bytes` when there is data.
     IoResult peek() const;
+    // Bytes that the kernel has taken and the peer has not acknowledged.
+    uint32_t queued() const;
     // The outcome of a connect that was in progress; 0 = connected.
     int connectError() const;
 

@@ -205,7 +205,9 @@ void ClientSession::onDeadline() {
         case State::reading:
             if (in.empty()) return close();
             return refuse(408, "the request's head took too long");
-        case State::busy: return exchange_->onClientDeadline();
+        case State::busy:
+            if (Pace::drained(queued_, transport.queued())) return armSilence();
+            return exchange_->onClientDeadline();
         case State::lingering: return close();
         case State::closed: return;
     }
@@ -283,6 +285,7 @@ ClientSession::Sent ClientSession::flush() {
 }
 
 void ClientSession::armSilence() {
+    queued_ = transport.queued();
     worker_.deadlines.set(deadline_, worker_.now() + timeouts().body);
 }
 

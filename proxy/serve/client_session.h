@@ -107,6 +107,7 @@ class ClientSession final : public Endpoint, public ClientStream, public ClientC
     std::unique_ptr<ClientEnds> relayed_;  // by a PROXY header
     uint32_t listener_slot_ = 0;
     uint32_t discarded_ = 0;
+    uint32_t queued_ = 0;  // for the client when its silence began
     State state_ = State::closed;
     bool running_ = false;
     bool in_head_ = false;  // the first bytes of a request are here and its deadline runs

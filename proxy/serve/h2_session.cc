@@ -111,10 +111,11 @@ void H2Session::settle() {
 // One deadline for the connection as a whole; what each stream waits for has its own.
 void H2Session::superviseTime() {
     const auto within = [this](Timed what, Duration time) {
-        if (std::exchange(timed_, what) != what)
-            worker_.deadlines.set(deadline_, worker_.now() + time);
+        if (std::exchange(timed_, what) == what) return;
+        if (what == Timed::output) queued_ = transport.queued();
+        worker_.deadlines.set(deadline_, worker_.now() + time);
     };
-    if (!out_.empty()) return within(Timed::output, timeouts().body);
+    if (blocked()) return within(Timed::output, timeouts().body);
     if (in_head_ != 0 || (first_ && streams_.empty()))
         return within(Timed::head, timeouts().header);
     if (leaving_ && !left_) return within(Timed::leaving, kDrainGrace);
@@ -125,7 +126,9 @@ void H2Session::superviseTime() {
 
 void H2Session::onDeadline() {
     const Timed what = std::exchange(timed_, Timed::nothing);
-    if (state_ == State::lingering || what == Timed::output) return close();
+    if (state_ == State::lingering) return close();
+    if (what == Timed::output)
+        return Pace::drained(queued_, transport.queued()) ? superviseTime() : close();
     if (what != Timed::leaving) return terminate(NGHTTP2_NO_ERROR);
     left_ = true;
     nghttp2_submit_goaway(library_, NGHTTP2_FLAG_NONE,

@@ -35,6 +35,7 @@ class H2Session final : public Endpoint, public ClientConnection, public H2Conne
         return ends_known_;
     }
     const conf::ListenerTimeouts& timeouts() const;
+    bool blocked() const { return !out_.empty(); }  // the client's socket takes no more now
 
   private:
     static constexpr double kMostCredit = 1000;
@@ -82,6 +83,7 @@ class H2Session final : public Endpoint, public ClientConnection, public H2Conne
     Instant credit_at_{};
     enum class Timed : uint8_t { nothing, head, idle, output, leaving };
     Timed timed_ = Timed::nothing;  // what the deadline is for
+    uint32_t queued_ = 0;           // for the client when it took no more
     State state_ = State::closed;
     int32_t in_head_ = 0;  // the stream whose header block is under way
     bool first_ = true;    // no request yet

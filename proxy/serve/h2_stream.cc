@@ -182,6 +182,7 @@ void H2Stream::closed() {
 }
 
 void H2Stream::onDeadline() {
+    if (session_->blocked()) return setSilence();  // whose own deadline is the one that counts
     if (exchange_) return exchange_->onClientDeadline();
     abandon(out_.empty() ? NGHTTP2_NO_ERROR : NGHTTP2_CANCEL);
 }

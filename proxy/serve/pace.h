@@ -22,6 +22,11 @@ class Pace {
     bool fair(uint64_t moved) const { return !waiting_ || moved - from_ >= kLeast; }
     void rest() { waiting_ = false; }  // it is not its turn
 
+    // The same of what its socket held then and holds now (Transport::queued): a kernel that has
+    // taken megabytes takes no more until a third of them is gone. At 40 KB/s that is half a
+    // minute, in which a client that does read looks like one that does not.
+    static bool drained(uint32_t before, uint32_t now) { return before >= now + kLeast; }
+
   private:
     uint64_t from_ = 0;
     bool waiting_ = false;

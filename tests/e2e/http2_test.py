@@ -1048,6 +1048,22 @@ class Deadlines(Case):
         """The origin is done with it: all that is left waits in the proxy."""
         self.assertEqual(self.read_in_drops(100_000), h2.CANCEL)
 
+    def test_a_large_answer_read_slowly_but_read(self):
+        """Megabytes of it stand in the proxy's socket, which takes no more for longer than a client may be silent."""
+        self.on(lambda conn, r: conn.answer(b"x" * 200_000_000) or True)
+        c = self.client(self.proxy.quick, generous=False)
+        number = c.open(path=self.path)
+        for window in (0, number):
+            c.frame(8, 0, window, struct.pack(">I", 1_000_000_000))
+        for _ in range(100):
+            c.socket.recv(16384)
+            threading.Event().wait(0.03)
+        rest = 0
+        while rest < 50_000_000:  # more than sockets hold: the proxy still sends
+            piece = c.socket.recv(1 << 20)
+            self.assertTrue(piece, f"it was cut, {rest} bytes after it began to be read fast")
+            rest += len(piece)
+
     def test_nothing_ever_asked(self):
         c = self.client(self.proxy.quick)
         self.assertEqual(c.error(), h2.NO_ERROR)
