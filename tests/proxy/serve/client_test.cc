@@ -46,7 +46,7 @@ TEST_CASE("a bad chunk in the middle of a body") {
     Peer server = origin.accept();
     server.hearHead();
     CHECK(server.hear(8) == "3\r\nabc\r\n");
-    client.say("3;ext=1\r\nabc\r\n0\r\n\r\n");
+    client.say("3;ext=\r\nabc\r\n0\r\n\r\n");
     CHECK(client.hearAll().starts_with("HTTP/1.1 400 "));
     CHECK(server.hearAll(true).empty());  // the backend can see that it did not end
 }
