@@ -137,9 +137,18 @@ enum class Coding : uint8_t { identity, gzip, br, zstd };
 struct Compression {
     bool on = false;
     std::vector<Coding> codings = {Coding::zstd, Coding::br, Coding::gzip};  // best first
-    std::vector<std::string> types = {"text/*",           "application/json",
-                                      "application/xml",  "application/javascript",
-                                      "application/wasm", "image/svg+xml"};
+    std::vector<std::string> types = {"text/*",
+                                      "application/json",
+                                      "application/ld+json",
+                                      "application/problem+json",
+                                      "application/manifest+json",
+                                      "application/xml",
+                                      "application/xhtml+xml",
+                                      "application/rss+xml",
+                                      "application/atom+xml",
+                                      "application/javascript",
+                                      "application/wasm",
+                                      "image/svg+xml"};
     uint64_t min_bytes = 1024;  // of a response whose length is known
     friend bool operator==(const Compression&, const Compression&) = default;
 };

@@ -20,10 +20,6 @@ std::unexpected<Error> wrong(std::string why) {
     return fail(Code::invalid, Source::config, std::move(why));
 }
 
-bool belongsToConnection(FieldId id) {
-    return id >= FieldId::connection && id <= FieldId::http2_settings;
-}
-
 bool frames(FieldId id) {
     return id == FieldId::content_length || id == FieldId::expect || id == FieldId::trailer ||
            id == FieldId::max_forwards;
@@ -32,7 +28,7 @@ bool frames(FieldId id) {
 bool vouches(FieldId id) {
     return id == FieldId::via || id == FieldId::forwarded || id == FieldId::x_forwarded_for ||
            id == FieldId::x_forwarded_proto || id == FieldId::x_forwarded_host ||
-           id == FieldId::proxy;
+           id == FieldId::client_cert || id == FieldId::proxy;
 }
 
 // Servers that make variables of field names take '_' for '-'.
@@ -43,6 +39,10 @@ FieldId meantBy(std::string_view name) {
 }
 
 }  // namespace
+
+bool belongsToConnection(FieldId id) {
+    return id >= FieldId::connection && id <= FieldId::http2_settings;
+}
 
 Result<> checkFieldEdit(std::string_view name, Side side) {
     if (!http::all(name, http::kToken) || name.size() > kLongestName)

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <string_view>
 
+#include "base/http/field.h"
 #include "base/result.h"
 
 // Which fields an operator may change, and how. What frames a message, concerns one connection or
@@ -14,6 +15,7 @@ enum class Side { request, response };
 
 inline constexpr size_t kMostFields = 32;  // set and added by one section
 
+bool belongsToConnection(http::FieldId id);  // and never travels on
 Result<> checkFieldEdit(std::string_view name, Side side);
 Result<> checkFieldValue(std::string_view value);
 // Of a path that we write: no query, no '.' or '..' segments, nothing that is no URL character.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/http/chars.h"
+#include "base/http/lines.h"
 #include "base/http/redirect_template.h"
 #include "base/media_type.h"
 #include "conf/fields.h"
@@ -24,9 +25,11 @@ void readHost(const Reader& reader, Route& route) {
     reader.get("host", route.host);
     route.host = lowerCase(std::move(route.host));
     if (route.host == "*") return;
+    if (route.host.ends_with('.')) route.host.pop_back();  // the root's: the same name
     std::string_view name = route.host;
     if (name.starts_with("*.")) name.remove_prefix(2);
-    if (name.empty() || name.starts_with('.') || name.find_first_of(":*/ ") != name.npos)
+    if (name.empty() || name.starts_with('.') || name.ends_with('.') ||
+        name.find("..") != name.npos || name.find_first_of(":*/ ") != name.npos)
         reader.complain("host",
                         "must be a host name without port, \"*.example.org\" for every host below "
                         "that name, or \"*\" for any");
@@ -38,8 +41,13 @@ void readPath(const Reader& reader, Route& route) {
     route.exact = key == "exact";
     if (route.exact && reader.has("path"))
         reader.complain("path", "stands beside exact; a route has one of them");
+    const bool open = !route.exact && !route.path.ends_with('/');  // its last segment may go on
     if (!route.path.starts_with('/') || route.path.find_first_of("?# ") != std::string::npos)
         reader.complain(key, "must begin with '/' and hold no '?', '#' or space");
+    else if (!http::isPath(open ? route.path + "x" : route.path))
+        reader.complain(key,
+                        "is no path that a request can have: '.' and '..' as segments, bytes "
+                        "that belong percent-encoded and a bad '%' are refused");
 }
 
 void readMethods(const Reader& reader, Route& route) {
@@ -49,15 +57,27 @@ void readMethods(const Reader& reader, Route& route) {
             return reader.complain("method", fmt::format("'{}' holds lower-case letters, and "
                                                          "methods are told apart by case; write {}",
                                                          method, "GET, not get"));
+    for (const auto& method : route.methods)
+        if (method == "TRACE" || method == "CONNECT")
+            return reader.complain(
+                "method",
+                fmt::format("holds {}, which regrow answers with 405; remove it", method));
 }
 
 void readHeaders(const Reader& reader, Route& route) {
     reader.get("header", route.headers);
-    for (const auto& [name, value] : route.headers)
+    for (const auto& [name, value] : route.headers) {
         if (!http::all(name, http::kToken))
             reader.complain("header", fmt::format("holds '{}', which is no field name; use "
                                                   "letters, digits and '-'",
                                                   name));
+        else if (belongsToConnection(http::fieldIdOf(name)))
+            reader.complain("header", fmt::format("holds {}, which concerns one connection and is "
+                                                  "not looked at here; remove it",
+                                                  name));
+        else if (const auto good = checkFieldValue(value); !good)
+            reader.complain("header", fmt::format("{} {}", name, good.error().message));
+    }
 }
 
 void readRedirect(const Reader& reader, Route& route) {
@@ -84,7 +104,8 @@ void readRespond(const Reader& reader, Route& route) {
     if (respond.body.size() > kLongestBody)
         section->complain("body", fmt::format("is {} bytes long; at most {} fit here",
                                               respond.body.size(), kLongestBody));
-    if (!respond.body.empty() && (respond.status == 204 || respond.status == 304))
+    if (!respond.body.empty() &&
+        (respond.status == 204 || respond.status == 205 || respond.status == 304))
         section->complain("body", fmt::format("cannot be sent with {}; write another status or "
                                               "remove it",
                                               respond.status));
@@ -129,6 +150,15 @@ void readEdits(const Reader& reader, std::string_view key, FieldEdits& edits, Si
     for (size_t i = 0; i < edits.remove.size(); ++i)
         if (const auto ok = checkFieldEdit(edits.remove[i], side); !ok)
             section->complain("remove", i, ok.error().message);
+    for (size_t i = 0; i < edits.remove.size(); ++i)
+        if (http::equalsIgnoringCase(edits.remove[i], "host"))
+            section->complain("remove", i, "holds Host, which every request has; use set");
+    for (auto f = edits.set.begin(); f != edits.set.end(); ++f)
+        if (std::any_of(edits.set.begin(), f, [&](const auto& before) {
+                return http::equalsIgnoringCase(before.first, f->first);
+            }))
+            section->complain("set",
+                              fmt::format("holds {} twice; use add for the second", f->first));
     const auto added_host = std::ranges::any_of(
         edits.add, [](const auto& f) { return http::equalsIgnoringCase(f.first, "host"); });
     if (added_host) section->complain("add", "would make two Host fields; use set");

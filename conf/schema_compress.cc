@@ -12,7 +12,9 @@ constexpr Key kCompressKeys[] = {
     {.name = "types",
      .type = Type::texts,
      .help = "media types that are worth it; family/* takes a whole family",
-     .fallback = "[text/*, application/json, application/xml, application/javascript, "
+     .fallback = "[text/*, application/json, application/ld+json, application/problem+json, "
+                 "application/manifest+json, application/xml, application/xhtml+xml, "
+                 "application/rss+xml, application/atom+xml, application/javascript, "
                  "application/wasm, image/svg+xml]"},
     {.name = "min_bytes",
      .type = Type::integer,

@@ -53,8 +53,7 @@ bool takesHosts(const std::string& earlier, const std::string& later) {
 
 bool takesPaths(const Route& earlier, const Route& later) {
     if (earlier.exact) return later.exact && earlier.path == later.path;
-    return earlier.path == later.path ||
-           (earlier.path.ends_with('/') && later.path.starts_with(earlier.path));
+    return later.path.starts_with(earlier.path);
 }
 
 bool takesMethods(const Route& earlier, const Route& later) {

@@ -17,6 +17,8 @@ Flaw addField(std::string_view name, std::string_view value, FieldList& fields,
 
 // Fills form, path, query and, for absolute- and authority-form, the authority.
 Flaw readTarget(RequestHead& head);
+// Whether a path could be that of a target.
+bool isPath(std::string_view text);
 // A host with an optional port, as in Host and in targets.
 Flaw readAuthority(std::string_view text, std::string_view& host, uint16_t& port);
 

@@ -109,6 +109,10 @@ bool readPort(std::string_view text, uint16_t& port) {
 
 }  // namespace
 
+bool isPath(std::string_view text) {
+    return text.starts_with('/') && all(text, kPathChar) && !isAmbiguous(text);
+}
+
 Flaw readAuthority(std::string_view text, std::string_view& host, uint16_t& port) {
     const bool bracketed = text.starts_with('[');
     const size_t end = bracketed ? text.find(']') + 1 : std::min(text.find(':'), text.size());

@@ -11,11 +11,13 @@ constexpr uint32_t bitOf(http::Method method) {
     return 1U << static_cast<uint32_t>(method);
 }
 
-// A field may come several times; what was refused (Connection's, aliases) is not there.
-bool holds(const std::pair<std::string, std::string>& wanted, const http::FieldList& fields) {
-    return std::ranges::any_of(fields, [&](const http::Field& f) {
+// A field may come several times; what goes no further (Connection's, aliases, what only a trusted
+// proxy may say) is not there.
+bool holds(const std::pair<std::string, std::string>& wanted, const RouteQuery& query) {
+    return std::ranges::any_of(*query.fields, [&](const http::Field& f) {
         return !f.drop && http::equalsIgnoringCase(f.name(), wanted.first) &&
-               (wanted.second == "*" || f.value() == wanted.second);
+               (wanted.second == "*" || f.value() == wanted.second) &&
+               (!query.client || proxy::believed(f, *query.client));
     });
 }
 
@@ -41,9 +43,8 @@ bool RouteConditions::methodHolds(const RouteQuery& query) const {
 bool RouteConditions::hold(const RouteQuery& query) const {
     if (!methodHolds(query)) return false;
     if (headers_.empty()) return true;
-    return query.fields && std::ranges::all_of(headers_, [&](const auto& wanted) {
-               return holds(wanted, *query.fields);
-           });
+    return query.fields &&
+           std::ranges::all_of(headers_, [&](const auto& wanted) { return holds(wanted, query); });
 }
 
 }  // namespace regrow

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/http/head.h"
+#include "proxy/http/forward.h"
 
 namespace regrow {
 
@@ -17,6 +18,8 @@ struct RouteQuery {
     http::Method method = http::Method::get;
     std::string_view method_text = "GET";
     const http::FieldList* fields = nullptr;
+    // Whose word they are; nullptr: believed whatever they say.
+    const proxy::ClientIdentity* client = nullptr;
 };
 
 // What a route asks of a request beyond host and path. Immutable.

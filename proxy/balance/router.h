@@ -36,8 +36,10 @@ class Router {
     std::optional<uint32_t> route(std::string_view host, std::string_view path) const {
         return route(RouteQuery{.host = host, .path = path});
     }
-    std::optional<uint32_t> route(const http::RequestHead& head) const {
-        return route(RouteQuery{head.host, head.path, head.method, head.method_text, &head.fields});
+    std::optional<uint32_t> route(const http::RequestHead& head,
+                                  const proxy::ClientIdentity* client = nullptr) const {
+        return route(
+            RouteQuery{head.host, head.path, head.method, head.method_text, &head.fields, client});
     }
 
   private:

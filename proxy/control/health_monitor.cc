@@ -256,6 +256,9 @@ void HealthMonitor::onTransition(Place& place, Watch& watch, const health::Trans
                  {"evidence", transition.evidence}});
     views_.changed();
     if (transition.to == Verdict::up) {
+        // One that comes up for the first time does so with the whole pool.
+        if (transition.from == Verdict::down && watch.proven && !watch.told)
+            registry_.poolOf(place).beginRamp(place, loop_.now());
         watch.confirmed = false;
         watch.proven = true;
         if (watch.told) return watch.told(true, place.health_reason);

@@ -51,6 +51,7 @@ Result<std::string> ControlPlane::actOnBackend(const std::string& verb, Place& p
     if (verb == "drain")
         return flags.drained = true, setFlags(place, flags, "drained: no new requests", actor);
     if (verb == "undrain") {
+        if (flags.drained) registry_.poolOf(place).beginRamp(place, loop_.now());
         flags.drained = flags.maintenance = false;
         return setFlags(place, flags, "takes requests again", actor);
     }

@@ -148,11 +148,7 @@ void RecoveryActions::publishServing(Place& place, const Command& command) {
     place.fenced = place.data_in_doubt = place.waits_for_repository = false;
     place.marked = true;
     place.exited_at.reset();
-    const auto& pool = p_.registry.poolOf(place);
-    place.ramp_from = p_.loop.now();
-    // With nobody to share the load with, a ramp would only delay the first snapshot of the new
-    // lineage.
-    place.ramp = pool.places.size() > 1 ? pool.conf.slow_start : Duration{};
+    p_.registry.poolOf(place).beginRamp(place, p_.loop.now());
     place.release_per_second = kReleasePerSecond;
     p_.health.serverFillsPlace(place);
     p_.views.publishNow([this, ask = Ask{place.key, command.step}] {

@@ -40,6 +40,11 @@ std::string configHash(const conf::Server& server) {
     return toHex({reinterpret_cast<const char*>(digest), 16});
 }
 
+void PoolState::beginRamp(Place& place, Instant now) const {
+    place.ramp_from = now;
+    place.ramp = places.size() > 1 ? conf.slow_start : Duration{};
+}
+
 Place* PoolState::find(const std::string& backend) const {
     for (const auto& place : places)
         if (place->key.backend == backend) return place.get();

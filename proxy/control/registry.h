@@ -67,6 +67,9 @@ struct PoolState {
     std::shared_ptr<const KeyTable> keys;      // with balance: hash
     std::shared_ptr<const Affinity> affinity;  // with affinity
 
+    // From now on the place gets its share little by little. With nobody to share the load with, a
+    // ramp would only delay.
+    void beginRamp(Place& place, Instant now) const;
     Place* find(const std::string& backend) const;
     const conf::Server* server(const std::string& name) const;
     bool isSpare(const std::string& server) const;

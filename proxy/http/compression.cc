@@ -41,9 +41,16 @@ Wish wishFor(std::string_view list, std::string_view coding) {
     return any;
 }
 
+// What was taken away (a route edits fields) is not there.
+const http::Field* present(const http::FieldList& fields, FieldId id) {
+    const auto* const f = std::ranges::find_if(
+        fields, [&](const http::Field& field) { return field.id == id && !field.drop; });
+    return f == fields.end() ? nullptr : f;
+}
+
 bool listNames(const http::FieldList& fields, FieldId id, std::string_view token) {
     for (const http::Field& f : fields) {
-        if (f.id != id) continue;
+        if (f.id != id || f.drop) continue;
         std::string_view list = f.value(), element;
         while (http::nextElement(list, element))
             if (equalsIgnoringCase(trimBlanks(element), token)) return true;
@@ -77,16 +84,20 @@ conf::Coding chooseCoding(std::string_view accept_encoding, const conf::Compress
     return conf::Coding::identity;
 }
 
+bool forbidsTransforming(const http::FieldList& fields) {
+    return listNames(fields, FieldId::cache_control, "no-transform");
+}
+
 bool compressible(const http::ResponseHead& head, http::Method method,
                   const conf::Compression& how) {
     const http::Body body = head.bodyFor(method);
     if (body.kind == http::BodyKind::none || body.kind == http::BodyKind::tunnel) return false;
-    if (head.status < 200 || head.status == 206 || head.fields.find(FieldId::content_range) ||
-        head.fields.find(FieldId::content_encoding))
+    if (head.status < 200 || head.status == 206 || present(head.fields, FieldId::content_range) ||
+        present(head.fields, FieldId::content_encoding))
         return false;
     if (head.has_content_length && head.content_length < how.min_bytes) return false;
-    const http::Field* type = head.fields.find(FieldId::content_type);
-    if (!type || listNames(head.fields, FieldId::cache_control, "no-transform")) return false;
+    const http::Field* type = present(head.fields, FieldId::content_type);
+    if (!type || forbidsTransforming(head.fields)) return false;
     const std::string_view name = trimBlanks(type->value().substr(0, type->value().find(';')));
     return std::ranges::any_of(how.types,
                                [&](const std::string& t) { return typeMatches(name, t); });

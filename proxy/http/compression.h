@@ -16,6 +16,9 @@ namespace regrow::proxy {
 // that makes no sense: identity.
 conf::Coding chooseCoding(std::string_view accept_encoding, const conf::Compression& preferred);
 
+// Cache-Control: no-transform, of a request as of a response (RFC 9111 5.2).
+bool forbidsTransforming(const http::FieldList& fields);
+
 // Whether a response may be encoded: whole (not a range, not of HEAD), of a type that shrinks, not
 // encoded yet, large enough to gain, and not marked no-transform. Such a response varies with
 // Accept-Encoding, also when this client gets it plain.

@@ -43,6 +43,15 @@ class ClientIdentity {
     const tls::PeerCertificate* certificate_ = nullptr;
 };
 
+// Whether a field of a request may be taken for what it says: those that tell where it came from
+// only from a trusted proxy, and of a certificate only where the client's own is not known here.
+bool believed(const http::Field& field, const ClientIdentity& client);
+
+// What the client asked for, as seen from outside: what a trusted proxy says of it, if it says it
+// once, else what came here. The host is without port.
+std::string_view outerScheme(const http::RequestHead& head, const ClientIdentity& client);
+std::string_view outerHost(const http::RequestHead& head, const ClientIdentity& client);
+
 // The request as it goes to a backend: HTTP/1.1, origin-form, our framing, our forwarding fields.
 // `fallback_host` is sent as Host when an HTTP/1.0 client gave none. Check out.full(): 16 KiB plus
 // the received head's size always suffices. Expect: 100-continue is passed on when `pass_expect`

@@ -1,6 +1,8 @@
 #include <charconv>
 #include <optional>
 
+#include "base/http/chars.h"
+#include "base/http/lines.h"
 #include "proxy/http/forward.h"
 
 namespace regrow::proxy {
@@ -10,11 +12,57 @@ using http::Field;
 using http::FieldId;
 using http::RequestHead;
 
+// The only one of that name, from who may say it.
+std::string_view told(const RequestHead& head, FieldId id, const ClientIdentity& client) {
+    std::string_view value;
+    if (!client.trusted()) return value;
+    for (const Field& f : head.fields) {
+        if (f.id != id || f.drop) continue;
+        if (!value.empty()) return {};
+        value = f.value();
+    }
+    return value;
+}
+
+}  // namespace
+
+std::string_view outerScheme(const RequestHead& head, const ClientIdentity& client) {
+    const std::string_view scheme = told(head, FieldId::x_forwarded_proto, client);
+    for (const std::string_view known : {std::string_view("http"), std::string_view("https")})
+        if (http::equalsIgnoringCase(scheme, known)) return known;
+    return client.scheme();
+}
+
+std::string_view outerHost(const RequestHead& head, const ClientIdentity& client) {
+    const std::string_view authority = told(head, FieldId::x_forwarded_host, client);
+    std::string_view host;
+    uint16_t port = 0;
+    const bool valid = !authority.empty() &&
+                       http::readAuthority(authority, host, port) == http::Flaw::none &&
+                       !host.empty();
+    return valid ? host : head.host;
+}
+
+bool believed(const Field& f, const ClientIdentity& client) {
+    switch (f.id) {
+        case FieldId::forwarded:
+        case FieldId::x_forwarded_for:
+        case FieldId::x_forwarded_proto:
+        case FieldId::x_forwarded_host:
+        case FieldId::x_forwarded_other:
+        case FieldId::x_real_ip: return client.trusted();
+        case FieldId::client_cert: return client.trusted() && !client.certificate();
+        case FieldId::proxy: return false;
+        default: return true;
+    }
+}
+
+namespace {
+
 enum class Fate { pass, ours, drop };
 
 // What becomes of a field the parser has not marked. `ours`: we write it ourselves.
 Fate fateOf(const Field& f, const ClientIdentity& client) {
-    const bool trusted = client.trusted();
     switch (f.id) {
         case FieldId::host:
         case FieldId::content_length:
@@ -22,14 +70,7 @@ Fate fateOf(const Field& f, const ClientIdentity& client) {
         case FieldId::trailer:
         case FieldId::forwarded:
         case FieldId::x_forwarded_for: return Fate::ours;
-        case FieldId::x_forwarded_proto:
-        case FieldId::x_forwarded_host:
-        case FieldId::x_forwarded_other:
-        case FieldId::x_real_ip: return trusted ? Fate::pass : Fate::drop;
-        case FieldId::client_cert:
-            return trusted && !client.certificate() ? Fate::pass : Fate::drop;
-        case FieldId::proxy: return Fate::drop;
-        default: return Fate::pass;
+        default: return believed(f, client) ? Fate::pass : Fate::drop;
     }
 }
 

@@ -59,7 +59,7 @@ void Exchange::begin(ClientStream& client, const http::RequestHead& head) {
         answersMethod(head))
         return;
     const RouteTable& routes = *listener->routes;
-    const auto index = routes.router.route(head);
+    const auto index = routes.router.route(head, &client.identity());
     if (!index) return respond(404, Cause::client, "no route leads this host and path to a pool");
     const RouteTarget& target = routes.targets[*index];
     if (target.actions) [[unlikely]]

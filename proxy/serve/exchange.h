@@ -265,6 +265,7 @@ class Exchange final : public BackendUser {
     uint32_t client_entry_ = UINT32_MAX;  // where its client is counted
     uint32_t retry_after_s_ = 0;
     Pace pace_;              // of the client, in what it sends and takes
+    bool secure_ = false;    // its client asked by TLS, of us or of whoever is before us
     bool declared_ = false;  // how long the request's body is
     int tries_ = 0;          // since it last waited
     Instant started_{};

@@ -30,7 +30,8 @@ bool Exchange::admitClient(ClientGuard& guard, const http::RequestHead& head) {
     if (client_->identity().trusted()) {
         const auto named =
             proxy::forwardedClient(head.fields, worker_.trustOf(client_->listenerSlot()));
-        if (named && !guard.allows(*named)) {
+        const bool unclear = !named && head.fields.find(http::FieldId::x_forwarded_for);
+        if (named ? !guard.allows(*named) : unclear && guard.namesNetworks()) {
             refused(Refusal::address);
             respond(403, Cause::limit, "this address may not come here");
             return false;

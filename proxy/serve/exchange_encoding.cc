@@ -24,7 +24,7 @@ void addField(http::FieldList& fields, std::string_view name, std::string_view v
 
 bool variesAlready(const http::FieldList& fields) {
     for (const Field& f : fields) {
-        if (!http::equalsIgnoringCase(f.name(), "vary")) continue;
+        if (f.drop || !http::equalsIgnoringCase(f.name(), "vary")) continue;
         std::string_view list = f.value(), element;
         while (http::nextElement(list, element))
             if (element == "*" || http::equalsIgnoringCase(element, "accept-encoding")) return true;
@@ -43,9 +43,13 @@ bool describesBytes(const Field& f) {
 }  // namespace
 
 void Exchange::chooseCoding(const http::RequestHead& head) {
-    const Field* accepted = head.fields.find("accept-encoding");
-    if (accepted && version_ != http::Version::http10)
-        coding_ = proxy::chooseCoding(accepted->value(), pool_->compress);
+    if (version_ == http::Version::http10 || proxy::forbidsTransforming(head.fields)) return;
+    std::array<char, 1024> list{};  // of all such fields; nobody's is longer
+    proxy::HeadWriter accepted(list.data(), list.size());
+    for (const Field& f : head.fields)
+        if (http::equalsIgnoringCase(f.name(), "accept-encoding"))
+            accepted.add(f.value()), accepted.add(", ");
+    if (!accepted.full()) coding_ = proxy::chooseCoding(accepted.text(), pool_->compress);
 }
 
 // Rewrites the head for an encoded body, when there will be one.

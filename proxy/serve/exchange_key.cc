@@ -31,6 +31,7 @@ uint64_t Exchange::hashKey(const http::RequestHead& head) const {
 void Exchange::readKey(const http::RequestHead& head) {
     if (pool_->balance == conf::Balance::hash) key_.hash = hashKey(head);
     if (!pool_->affinity) return;
+    secure_ = proxy::outerScheme(head, client_->identity()) == "https";
     const auto own = pool_->affinity->find(cookieValue(head.fields, pool_->affinity->cookie()));
     if (!own) return;
     key_.sticky_slot = own->slot;
@@ -47,7 +48,7 @@ std::string_view Exchange::affinityCookie() const {
         const BackendView& own = pool_->backends[key_.sticky_index];
         if (own.slot == key_.sticky_slot && own.accepting && !tried_.contains(own.slot)) return {};
     }
-    return pool_->affinity->setCookie(slot, client_->identity().scheme() == "https");
+    return pool_->affinity->setCookie(slot, secure_);
 }
 
 }  // namespace regrow::serve

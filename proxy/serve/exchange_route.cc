@@ -109,12 +109,12 @@ bool Exchange::writeLocation(const http::RequestHead& head) {
     request_.ensure(worker_.buffers);
     proxy::HeadWriter out(request_.roomBegin(), request_.room());
     const std::string_view path = head.path == "*" ? "/" : head.path;
-    const bool named =
-        route_->redirect->location.write(out, {.scheme = client_->identity().scheme(),
-                                               .host = head.host,
-                                               .path = path,
-                                               .rest = restAfter(route_->path, path),
-                                               .query = head.query});
+    const bool named = route_->redirect->location.write(
+        out, {.scheme = proxy::outerScheme(head, client_->identity()),
+              .host = proxy::outerHost(head, client_->identity()),
+              .path = path,
+              .rest = restAfter(route_->path, path),
+              .query = head.query});
     if (!named)
         respond(400, Cause::client, "a request without Host cannot be redirected");
     else if (out.full())

@@ -71,15 +71,29 @@ TEST_CASE("what a route says wrongly is named with the remedy") {
     says("{host: 'a.*', pool: a}", "must be a host name without port");
     says("{method: get, pool: a}", "methods are told apart by case");
     says("{header: {'X A': x}, pool: a}", "holds 'X A', which is no field name");
+    for (const auto* host : {"a..org", "*.", "..", ".a"})
+        says("{host: '" + std::string(host) + "', pool: a}", "must be a host name without port");
+    for (const auto* path : {"/../x", "/a/%2e%2e/", "/%zz", "/a\\b"})
+        says("{path: '" + std::string(path) + "', pool: a}", "no path that a request can have");
+    CHECK(said("{path: /., pool: a}, {exact: /.well-known, pool: a}").find("no path") ==
+          std::string::npos);  // a prefix may go on
+    says("{exact: /., pool: a}", "no path that a request can have");
+    says("{method: TRACE, pool: a}", "answers with 405");
+    says("{header: {Connection: '*'}, pool: a}", "concerns one connection");
+    says("{header: {X-A: ' 1'}, pool: a}", "blanks around it");
     says("{redirect: {to: '//x'}}", "redirect.to is wrong: what follows the first '/'");
     says("{redirect: {to: /x, status: 200}}", "redirect.status must be 301, 302, 303, 307, 308");
     says("{respond: {status: 204, body: x}}", "cannot be sent with 204");
+    says("{respond: {status: 205, body: x}}", "cannot be sent with 205");
     says("{path: /app, pool: a, rewrite: {prefix: /}}", "needs a path that ends with '/'");
     says("{path: /app/, pool: a, rewrite: {prefix: /x}}", "prefix must end with '/'");
     says("{path: /app/, pool: a, rewrite: {prefix: /../}}", "must not hold '.' or '..'");
     says("{pool: a, request_headers: {set: {Content-Length: '1'}}}", "Content-Length, which says");
     says("{pool: a, request_headers: {add: {X_Forwarded_For: x}}}", "where a message came from");
+    says("{pool: a, request_headers: {set: {X-Client-Cert-Verify: x}}}", "where a message came");
     says("{pool: a, request_headers: {add: {Host: x}}}", "two Host fields; use set");
+    says("{pool: a, request_headers: {remove: [Host]}}", "every request has; use set");
+    says("{pool: a, request_headers: {set: {X-A: a, x-a: b}}}", "holds x-a twice");
     says("{pool: a, response_headers: {remove: [Connection]}}", "concerns one connection");
     says("{pool: a, response_headers: {set: {X-A: \"a\\r\\nb\"}}}", "line ends or control");
     says("{pool: a, basic_auth: {users_file: /u, realm: 'a\"b'}}", "realm must be one line");
@@ -95,6 +109,9 @@ TEST_CASE("a route is hidden only by one that takes all it takes") {
     const std::string hidden = "routes[1] is never reached";
     says("{host: '*.org', pool: a}, {host: a.b.org, pool: a}", hidden);
     says("{exact: /x, pool: a}, {exact: /x, method: GET, pool: a}", hidden);
+    says("{path: /app, pool: a}, {path: /apple, pool: a}", hidden);
+    says("{path: /app, pool: a}, {exact: /apple/x, pool: a}", hidden);
+    says("{host: a.org, pool: a}, {host: a.org., pool: a}", hidden);
     says("{header: {X: '*'}, pool: a}, {header: {x: '1'}, method: GET, pool: a}", hidden);
     says("{method: [GET, PUT], pool: a}, {method: PUT, path: /x, pool: a}", hidden);
     CHECK(said("{method: GET, pool: a}, {pool: a}").empty());

@@ -19,7 +19,7 @@ TEST_CASE("routes that cannot be reached, and addresses taken twice") {
     CHECK(complaints(
               "listeners:\n  - {listen: 127.0.0.1:80, routes: [{pool: a}, {path: /x, pool: a}]}\n"
               "  - {listen: 127.0.0.1:80, routes: [{pool: a}]}\n"
-              "  - {listen: 127.0.0.1:9901, routes: [{path: /x, pool: a}, {path: /xy, pool: a}]}\n"
+              "  - {listen: 127.0.0.1:9901, routes: [{path: /x, pool: a}, {path: /y, pool: a}]}\n"
               "pools: {a: {backends: [{name: a, address: 127.0.0.1:1}]}}") ==
           "2:48: listeners[0].routes[1] is never reached: routes[0] (host *, path /) takes "
           "everything it matches, and the first match "

@@ -73,13 +73,15 @@ NOISE = random.Random(2).randbytes(200_000)
 
 
 class Compress(harness.TestCase):
-    def proxy(self, answers, **compress):
+    def proxy(self, answers, routes=None, **compress):
         self.origin = Origin(answers)
         self.addCleanup(self.origin.close)
         world = self.world(app=harness.Store)
         world.config["listeners"][0]["h2c"] = True
         world.config["pools"]["wiki"] = {"data": "none", "check": "tcp", "observe": "off", "compress": compress,
                                          "backends": [{"name": "wiki-1", "address": f"127.0.0.1:{self.origin.port}"}]}
+        if routes:
+            world.config["listeners"][0]["routes"] = routes
         del world.config["repositories"]
         return world.start()
 
@@ -135,6 +137,26 @@ class Compress(harness.TestCase):
         _, head, _ = self.curl(world, "/weak")
         self.assertIn('etag: w/"abc"', head)
         self.assertEqual(head.count("accept-encoding"), 1)
+
+    def test_what_a_route_changes_is_what_counts(self):
+        world = self.proxy({"/vary": answer(TEXT, "Content-Type: text/plain\r\nVary: Accept-Encoding\r\n"), "/type": answer(TEXT)}, routes=[
+            {"path": "/vary", "pool": "wiki", "response_headers": {"set": {"Vary": "Origin"}}},
+            {"path": "/type", "pool": "wiki", "response_headers": {"set": {"Content-Type": "image/png"}}}])
+        _, head, _ = self.curl(world, "/vary")
+        self.assertIn("content-encoding", head)
+        self.assertEqual((head.count("vary: origin"), head.count("vary: accept-encoding")), (1, 1))
+        self.assertNotIn("content-encoding", self.curl(world, "/type")[1])
+
+    def test_what_a_client_says_counts_as_a_whole(self):
+        world = self.proxy({"/": answer(TEXT)}, codings=["gzip"])
+
+        def coding(*fields):
+            head = subprocess.run(["curl", "-sS", "-o", "/dev/null", "-D", "-", *(f"-H{f}" for f in fields), f"http://127.0.0.1:{world.port}/"],
+                                  capture_output=True, text=True, check=True).stdout.lower()
+            return "content-encoding: gzip" in head
+        self.assertTrue(coding("Accept-Encoding: deflate", "accept-encoding: gzip"))
+        self.assertFalse(coding("Accept-Encoding: gzip;q=0", "accept-encoding: *"))
+        self.assertFalse(coding("Accept-Encoding: gzip", "Cache-Control: no-transform"))
 
     def test_events_are_not_held_back(self):
         events = [b"data: %d\n\n" % n for n in range(5)]

@@ -150,6 +150,28 @@ TEST_CASE("methods and headers are asked for where host and path match", "[balan
     CHECK(router.route(asked.query()) == 2);
 }
 
+TEST_CASE("where a request came from is asked only of who may say it", "[balance]") {
+    const Router router({{.path = "/", .headers = {{"X-Forwarded-Proto", "http"}}},
+                         {.path = "/", .headers = {{"X-Client-Cert-Verify", "SUCCESS"}}},
+                         {.path = "/"}});
+    const auto trust = proxy::ProxyTrust::parse({"10.0.0.0/8"}).value();
+    const proxy::ClientIdentity anybody(Address::parse("192.0.2.1:5").value(), false, trust);
+    const proxy::ClientIdentity trusted(Address::parse("10.0.0.1:5").value(), false, trust);
+    const auto routed = [&](const char* name, const char* value,
+                            const proxy::ClientIdentity& client) {
+        Asked asked{.host = "h", .path = "/"};
+        addField(asked.fields, name, value);
+        asked.fields.begin()->id = http::fieldIdOf(name);
+        RouteQuery query = asked.query();
+        query.client = &client;
+        return router.route(query);
+    };
+    CHECK(routed("X-Forwarded-Proto", "http", anybody) == 2);
+    CHECK(routed("X-Forwarded-Proto", "http", trusted) == 0);
+    CHECK(routed("X-Client-Cert-Verify", "SUCCESS", anybody) == 2);
+    CHECK(routed("X-Client-Cert-Verify", "SUCCESS", trusted) == 1);
+}
+
 TEST_CASE("the compiled router agrees with first match, on random routes", "[balance]") {
     Random random(4);
     const std::vector<std::string> hosts = {"*",     "a.b", "b",     "c.a.b", "*.b",

@@ -218,6 +218,23 @@ TEST_CASE("a response body goes as the client can take it", "[http]") {
               "Connection: keep-alive\r\n"));
 }
 
+TEST_CASE("scheme and host are those seen from outside", "[http]") {
+    const auto outer = [](const std::string& fields, const ClientIdentity& from) {
+        http::RequestHead head;
+        REQUIRE(
+            test::parseWhole("GET / HTTP/1.1\r\nHost: in:80\r\n" + fields + "\r\n", head).outcome ==
+            http::Outcome::done);
+        return std::string(outerScheme(head, from)) + "://" + std::string(outerHost(head, from));
+    };
+    const std::string told = "X-Forwarded-Proto: HTTPS\r\nX-Forwarded-Host: out:8443\r\n";
+    CHECK(outer(told, client("192.0.2.1:5")) == "http://in");
+    CHECK(outer(told, client("192.0.2.1:5", true)) == "https://out");
+    CHECK(outer("", client("192.0.2.1:5", true, true)) == "https://in");
+    CHECK(outer("X-Forwarded-Proto: ftp\r\nX-Forwarded-Host: a/b\r\n",
+                client("192.0.2.1:5", true)) == "http://in");
+    CHECK(outer(told + told, client("192.0.2.1:5", true)) == "http://in");
+}
+
 TEST_CASE("chunks are written as they are read", "[http]") {
     std::array<char, 256> buffer{};
     HeadWriter out(buffer.data(), buffer.size());

@@ -118,7 +118,8 @@ struct Download : Ends {
         server.say("HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n");
         answer = std::thread([this] {
             try {
-                server.say(std::string(1'000'000'000, 'x'));
+                const std::string piece(1'000'000, 'x');
+                for (int i = 0; i < 1000; ++i) server.say(piece);
             } catch (const std::runtime_error&) {  // cut
             }
         });
