@@ -25,8 +25,6 @@ struct BackendView {
     std::string name;
     Address address;
     uint64_t epoch = 0;  // of the server that fills the place; connections belong to (slot, epoch)
-    std::string lookup;  // the name that `address` was found by: another address of the same name
-                         // is the same server; empty: it is as written
     bool accepting = false;  // new requests may go to it
     int weight = 1;
     int max_connections = 0;

@@ -20,7 +20,6 @@ BackendView backendView(const Registry& registry, const Place& place) {
     view.name = place.key.backend;
     view.address =
         (filling ? *filling : place.conf.server).address;  // fenced: any, it is not accepting
-    view.lookup = (filling ? *filling : place.conf.server).lookup;
     view.epoch = registry.assignment(place).epoch;
     view.accepting = accepting(registry, place);
     view.weight = place.conf.weight;

@@ -254,8 +254,7 @@ void Exchange::onDeadline() {
         case State::connecting: return connectFailed(ETIMEDOUT);
         case State::awaiting:
             shard().timeouts.add();
-            queue_->balancer().answered(attempt_.slot, worker_.now() - attempt_.began,
-                                        worker_.now());
+            queue_->learn(attempt_.slot, worker_.now() - attempt_.began);
             observe(Observation::Kind::no_first_byte, "no first byte in time");
             return attemptFailed(Trouble::no_first_byte);
         case State::relaying: shard().timeouts.add(); return truncated(Cause::backend_timeout);

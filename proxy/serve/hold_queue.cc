@@ -40,7 +40,12 @@ HoldQueue::HoldQueue(Worker& worker, uint32_t pool_slot)
 
 void HoldQueue::answered(Place& place, Duration latency) {
     stalls_.answered(place, latency);
-    balancer_.answered(place.slot, latency, worker_.now());
+    learn(place.slot, latency);
+}
+
+// Requests of a pool that is gone may still be under way; its balancer has nothing to look at.
+void HoldQueue::learn(uint32_t slot, Duration latency) {
+    if (pool_) balancer_.answered(slot, latency, worker_.now());
 }
 
 void HoldQueue::update(const PoolView* pool) {

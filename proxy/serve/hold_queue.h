@@ -37,12 +37,13 @@ class HoldQueue {
     // once.
     void update(const PoolView* pool);
     const PoolView* pool() const { return pool_; }
-    PoolBalancer& balancer() { return balancer_; }
     const BackendView* pick(Instant now, const Tried& tried, const RequestKey& key) {
         return stalls_.pick(balancer_, now, tried, key);
     }
     // A response head came after this long.
     void answered(Place& place, Duration latency);
+    // Or none came in that time.
+    void learn(uint32_t slot, Duration latency);
     void lookForStalls() { stalls_.sweep(*this); }
     RetryBudget& budget() { return budget_; }
 

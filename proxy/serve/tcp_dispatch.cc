@@ -26,7 +26,7 @@ void TcpSession::dispatch() {
     stats_ = &pool_->stats->shards[static_cast<size_t>(worker_.index())];
     if (wait.number == 0 && attempts_ == 0 && pool_->hold.on && queue_->troubled())
         return enqueue({});
-    while (const BackendView* backend = queue_->balancer().pick(worker_.now(), tried_, key_))
+    while (const BackendView* backend = queue_->pick(worker_.now(), tried_, key_))
         if (take(*backend)) return;
     if (queue_->anyAccepting() || pool_->hold.on) return enqueue({});
     abort(Cause::backend_refused, "no backend of this pool is available");

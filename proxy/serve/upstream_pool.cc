@@ -174,7 +174,6 @@ void UpstreamPool::adopt(Place& place, const BackendView& b, Duration idle_timeo
     place.epoch = b.epoch;
     place.address = b.address;
     place.name = b.name;
-    place.lookup = b.lookup;
     place.accepting = b.accepting;
     place.max_connections = b.max_connections;
     place.idle_timeout = idle_timeout;
@@ -189,11 +188,9 @@ void UpstreamPool::apply(const View& view) {
             Place& place = placeOf(b);
             if (b.slot < present.size()) present[b.slot] = true;
             if (place.stats && b.epoch < place.epoch) continue;  // never backwards
-            const bool elsewhere = !(b.address == place.address);
-            const bool named = place.stats && !b.lookup.empty() && b.lookup == place.lookup;
-            const bool replaced = b.epoch > place.epoch || (elsewhere && !named);
+            const bool replaced = b.epoch > place.epoch;
             if (replaced) fence(place);
-            if (elsewhere && !replaced) moved(place);
+            if (!replaced && !(b.address == place.address)) moved(place);
             adopt(place, b, pool.timeouts.idle);
             if (std::exchange(place.tls, pool.tls) != pool.tls) closeIdle(place);
             if (std::exchange(place.proxy_protocol, pool.proxy_protocol) != pool.proxy_protocol)
@@ -209,7 +206,7 @@ void UpstreamPool::apply(const View& view) {
     for (size_t slot = 0; slot < present.size(); ++slot) {
         if (present[slot] || !places_[slot]) continue;
         places_[slot]->accepting = false;
-        fence(*places_[slot]);
+        closeIdle(*places_[slot]);
     }
     for (const auto& [user, stream] : cut_off_) user->onFenced(*stream);
     cut_off_.clear();
@@ -226,7 +223,8 @@ void UpstreamPool::fence(Place& place) {
     }
 }
 
-// Its name has another address now: the same server, so nothing under way is cut.
+// The same server is somewhere else now, by its name or by the configuration, which is nothing to
+// cut what is under way for.
 void UpstreamPool::moved(Place& place) {
     ++place.moves;
     closeIdle(place);

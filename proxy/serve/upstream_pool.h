@@ -30,8 +30,7 @@ struct Place {
     Duration idle_timeout{};
     conf::ProxyProtocol proxy_protocol = conf::ProxyProtocol::off;
     bool http2 = false;
-    std::string lookup;
-    uint32_t moves = 0;                             // times that a name's address changed
+    uint32_t moves = 0;                             // times that its address changed
     std::shared_ptr<const tls::ClientContext> tls;  // null: plain
     std::shared_ptr<BackendStats> stats;
     BackendShard* shard = nullptr;  // ours
@@ -74,8 +73,8 @@ class UpstreamPool {
         UpstreamConnection& connection);  // the same, and nothing the kernel still holds is sent
 
     // Takes over what the view says of places. Connections to servers that no longer fill their
-    // place are ended; their users are told (BackendUser::onFenced). Places that stopped accepting
-    // lose their idle connections.
+    // place (its epoch rose) are ended; their users are told (BackendUser::onFenced). Places that
+    // stopped accepting, moved or are gone lose their idle connections, and keep what is under way.
     void apply(const View& view);
     // Frees idle connections of limited places that another worker waits for.
     void yieldIdle(const PoolView& pool);

@@ -86,7 +86,7 @@ TEST_CASE("what was being uploaded to a fenced server does not reach it any more
     upload.join();
 }
 
-TEST_CASE("a place that is gone takes its connections along; one that drains keeps its exchanges") {
+TEST_CASE("a place that is gone, moved or drains keeps what is under way, and nothing else") {
     Origin origin;
     ProxyUnderTest proxy({origin.address()});
     proxy.run();
@@ -94,22 +94,35 @@ TEST_CASE("a place that is gone takes its connections along; one that drains kee
     client.say(kGet);
     Peer server = origin.accept();
     server.hearHead();
+    Origin next;
+    bool moved = false;
     SECTION("gone") {
         proxy.pool.backends.clear();
-        proxy.publish();
-        CHECK(server.hearAll(true).empty());
-        CHECK(client.hearHead().starts_with("HTTP/1.1 503 "));
+    }
+    SECTION("gone with its pool") {
+        proxy.pool.backends.clear();
+        proxy.pool.slot = 1;
+        proxy.pool.stats = std::make_shared<PoolStats>(1);
     }
     SECTION("draining") {
         proxy.pool.backends[0].accepting = false;
-        proxy.publish();
-        server.say(kHi);
-        CHECK(client.hearHead().starts_with("HTTP/1.1 200 "));
-        CHECK(server.hearAll().empty());  // and is not kept
-        client.hear(2);
-        client.say(kGet);
-        CHECK(client.hearHead().starts_with("HTTP/1.1 503 "));
     }
+    SECTION("moved") {
+        proxy.pool.backends[0].address = next.address();
+        moved = true;
+    }
+    proxy.publish();
+    server.say(kHi);
+    CHECK(client.hearHead().starts_with("HTTP/1.1 200 "));
+    CHECK(server.hearAll().empty());  // and is not kept
+    client.hear(2);
+    client.say(kGet);
+    if (moved) {
+        Peer there = next.accept();
+        there.hearHead();
+        there.say(kHi);
+    }
+    CHECK(client.hearHead().starts_with(moved ? "HTTP/1.1 200 " : "HTTP/1.1 503 "));
 }
 
 TEST_CASE("a fence in the middle of a tunnel ends it") {
