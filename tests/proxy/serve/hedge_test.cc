@@ -104,9 +104,8 @@ TEST_CASE("the first dies while the second is being connected to") {
     Race race(Race::Second::crowded);
     REQUIRE(eventually([&] { return race.proxy.pool.stats->sum(&PoolShard::hedges) == 1; }));
     race.one.reset();
-    REQUIRE(eventually([&] {
-        return race.proxy.pool.backends[0].stats->sum(&BackendShard::in_flight) == 0;
-    }));
+    REQUIRE(eventually(
+        [&] { return race.proxy.pool.backends[0].stats->sum(&BackendShard::in_flight) == 0; }));
     race.second.accept();
     race.begin();
     race.two.say(kHi);
