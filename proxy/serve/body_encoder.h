@@ -46,16 +46,12 @@ class BodyEncoder {
     // There is input inside that take() with `waiting` would bring out.
     bool holdsBack() const { return holds_back_; }
     void release(BufferPool& pool) { buffer_.release(pool); }
-    // "abc" becomes W/"abc": the same content, in other bytes (RFC 9110 8.8.3). Good until the
-    // next.
-    std::string_view weakTag(std::string_view tag) { return tag_.assign("W/").append(tag); }
 
   private:
     void frame(char* begin, char* end, bool last);
 
     std::unique_ptr<Compressor> compressor_;
     Buffer buffer_;
-    std::string tag_;
     std::string_view out_;
     bool chunk_out_;
     bool holds_back_ = false;

@@ -21,6 +21,7 @@ void Exchange::reset() {
     body_ = BodyRelay();
     response_ = BodyRelay();
     coding_ = conf::Coding::identity;
+    weakly_ = false;
     upgrade_size_ = 0;
     method_ = http::Method::get;
     version_ = http::Version::http11;

@@ -205,6 +205,8 @@ class Exchange final : public BackendUser {
     // exchange_encoding.cc
     void chooseCoding(const http::RequestHead& head);
     void considerEncoding(http::ResponseHead& head);
+    void considerTag(http::ResponseHead& head);
+    void weakenTag(http::ResponseHead& head);
     void encodeResponse(bool waiting);
     std::string_view responseOut() const;
     void responseTaken(size_t bytes);
@@ -265,6 +267,8 @@ class Exchange final : public BackendUser {
     uint32_t client_entry_ = UINT32_MAX;  // where its client is counted
     uint32_t retry_after_s_ = 0;
     Pace pace_;              // of the client, in what it sends and takes
+    bool weakly_ = false;    // it asks whether a weak tag still holds
+    std::string tag_;        // of the response, made weak
     bool secure_ = false;    // its client asked by TLS, of us or of whoever is before us
     bool declared_ = false;  // how long the request's body is
     int tries_ = 0;          // since it last waited

@@ -46,30 +46,50 @@ void Exchange::chooseCoding(const http::RequestHead& head) {
     if (version_ == http::Version::http10 || proxy::forbidsTransforming(head.fields)) return;
     std::array<char, 1024> list{};  // of all such fields; nobody's is longer
     proxy::HeadWriter accepted(list.data(), list.size());
-    for (const Field& f : head.fields)
+    for (const Field& f : head.fields) {
         if (http::equalsIgnoringCase(f.name(), "accept-encoding"))
             accepted.add(f.value()), accepted.add(", ");
+        if (http::equalsIgnoringCase(f.name(), "if-none-match"))
+            weakly_ = weakly_ || f.value().find("W/\"") != std::string_view::npos;
+    }
     if (!accepted.full()) coding_ = proxy::chooseCoding(accepted.text(), pool_->compress);
 }
 
-// Rewrites the head for an encoded body, when there will be one.
+// Rewrites the head for an encoded body, when there will be one or, to a HEAD, would be.
 void Exchange::considerEncoding(http::ResponseHead& head) {
-    if (!proxy::compressible(head, method_, pool_->compress)) return;
     if (head.fields.size() + 2 > http::FieldList::kCapacity) return;
+    if (head.status == 304) return considerTag(head);
+    const bool body = method_ != http::Method::head;
+    if (!proxy::compressible(head, body ? method_ : http::Method::get, pool_->compress)) return;
     if (!variesAlready(head.fields))
         addField(head.fields, "Vary", "Accept-Encoding", FieldId::other);
     if (coding_ == conf::Coding::identity) return;
-    encoder_ = std::make_unique<BodyEncoder>(coding_, client_->framed());
-    for (Field& f : head.fields) {
-        f.drop = f.drop || describesBytes(f);
-        if (!http::equalsIgnoringCase(f.name(), "etag") || f.value().starts_with("W/")) continue;
-        const std::string_view weak = encoder_->weakTag(f.value());
-        f.value_data = weak.data();
-        f.value_size = static_cast<uint32_t>(weak.size());
-    }
+    if (body) encoder_ = std::make_unique<BodyEncoder>(coding_, client_->framed());
+    for (Field& f : head.fields) f.drop = f.drop || describesBytes(f);
+    weakenTag(head);
     addField(head.fields, "Content-Encoding", proxy::textOf(coding_), FieldId::content_encoding);
     head.has_content_length = false;
     head.chunked = true;
+}
+
+// The backend says of its tag that it still holds. A client that named the weak one, which it had
+// of us with an encoded body, must find that in the answer (RFC 9110 15.4.5).
+void Exchange::considerTag(http::ResponseHead& head) {
+    if (!weakly_) return;
+    weakenTag(head);
+    if (!variesAlready(head.fields))
+        addField(head.fields, "Vary", "Accept-Encoding", FieldId::other);
+}
+
+// "abc" becomes W/"abc": the same content, in other bytes (RFC 9110 8.8.3).
+void Exchange::weakenTag(http::ResponseHead& head) {
+    for (Field& f : head.fields) {
+        if (f.drop || !http::equalsIgnoringCase(f.name(), "etag") || f.value().starts_with("W/"))
+            continue;
+        tag_.assign("W/").append(f.value());
+        f.value_data = tag_.data();
+        f.value_size = static_cast<uint32_t>(tag_.size());
+    }
 }
 
 // Draws what was received through the encoder until it has something to send. `waiting`: the

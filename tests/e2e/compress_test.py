@@ -138,6 +138,19 @@ class Compress(harness.TestCase):
         self.assertIn('etag: w/"abc"', head)
         self.assertEqual(head.count("accept-encoding"), 1)
 
+    def test_without_content_the_head_is_that_of_the_content(self):
+        fields = 'Content-Type: text/html\r\nETag: "abc"\r\n'
+        world = self.proxy({"/": answer(b"", fields).replace(b"Length: 0", b"Length: 5000"),
+                            "/not": b'HTTP/1.1 304 Not Modified\r\nETag: "abc"\r\n\r\n'})
+        _, head, _ = self.curl(world, "/", "--head")
+        for line in ('etag: w/"abc"', "content-encoding: zstd", "vary: accept-encoding"):
+            self.assertIn(line, head)
+        self.assertNotIn("content-length", head)
+        for tag, told in (('W/"abc"', 'w/"abc"'), ('"abc"', '"abc"')):
+            _, head, _ = self.curl(world, "/not", "-H", f"If-None-Match: {tag}")
+            self.assertIn(f"etag: {told}", head)
+            self.assertEqual("vary: accept-encoding" in head, "W/" in tag)
+
     def test_what_a_route_changes_is_what_counts(self):
         world = self.proxy({"/vary": answer(TEXT, "Content-Type: text/plain\r\nVary: Accept-Encoding\r\n"), "/type": answer(TEXT)}, routes=[
             {"path": "/vary", "pool": "wiki", "response_headers": {"set": {"Vary": "Origin"}}},
