@@ -39,8 +39,10 @@ class FileCheck {
     void authorities(std::string_view name, const std::string& file) const {
         if (!file.empty()) check(name, tls::loadAuthorities(file));
     }
-    void staple(const std::string& file) const {
-        if (!file.empty()) check("ocsp", tls::loadOcsp(file));
+    void staple(const std::string& certificate, const std::string& file) const {
+        if (file.empty()) return;
+        if (const auto chain = tls::loadChain(certificate))
+            check("ocsp", tls::loadOcsp(file, chain->certificates[0].get()));
     }
 
   private:
@@ -83,7 +85,7 @@ void checkTlsFiles(const Config& config, const Node& root, Problems& problems) {
                                       : fmt::format("listeners[{}].tls", i),
                                   problems);
             check.pair(one.certificate, one.key);
-            check.staple(one.ocsp);
+            check.staple(one.certificate, one.ocsp);
             if (c == 0) check.authorities("client_ca", tls.client_ca);
         }
     }

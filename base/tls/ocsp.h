@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "base/tls/openssl.h"
 
 namespace regrow::tls {
 
@@ -14,7 +15,8 @@ struct OcspResponse {
     std::string der;
     WallTime next_update{};  // not to be shown any more after this
 };
-// Refuses what is no response, or one that says that the question failed.
-Result<OcspResponse> loadOcsp(const std::string& file);
+// Refuses what is no response, or one that says that the question failed. For one that speaks of
+// other certificates only, `der` is empty: the file is older than the certificate.
+Result<OcspResponse> loadOcsp(const std::string& file, X509* certificate);
 
 }  // namespace regrow::tls

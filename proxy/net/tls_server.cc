@@ -77,7 +77,7 @@ Result<> TlsServer::add(const conf::ListenerTls& tls, const conf::TlsCertificate
     REGROW_TRY(const tls::Credentials ours, tls::loadCredentials(files.certificate, files.key));
     Certificate made;
     if (!files.ocsp.empty()) {
-        REGROW_TRY(made.staple, tls::loadOcsp(files.ocsp));
+        REGROW_TRY(made.staple, tls::loadOcsp(files.ocsp, ours.chain.certificates[0].get()));
     }
     made.context.reset(SSL_CTX_new(TLS_server_method()));
     SSL_CTX* const context = made.context.get();
@@ -91,7 +91,9 @@ Result<> TlsServer::add(const conf::ListenerTls& tls, const conf::TlsCertificate
     const WallTime now = Wall::now();
     if (const auto wrong = tls::objection(ours.chain, now); !wrong.empty())
         objections_.push_back(files.certificate + " " + wrong);
-    if (!files.ocsp.empty() && made.staple.next_update < now)
+    if (!files.ocsp.empty() && made.staple.der.empty())
+        objections_.push_back(files.ocsp + " speaks of another certificate and is not shown");
+    else if (!files.ocsp.empty() && made.staple.next_update < now)
         objections_.push_back(files.ocsp + " is past its time and not shown");
     setCallbacks(certificates_.emplace_back(std::move(made)));
     return {};

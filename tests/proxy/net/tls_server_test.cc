@@ -244,6 +244,11 @@ TEST_CASE("an OCSP response is stapled for who asks, and not past its time") {
     tls.certificates = {{world.a.certificate, world.a.key, old}};
     CHECK(serverOf(tls)->objections() ==
           std::vector<std::string>{old + " is past its time and not shown"});
+    const std::string others = ocspResponse(world.files, world.b, world.ca, 2000);
+    CHECK_FALSE(stapled(others));
+    tls.certificates = {{world.a.certificate, world.a.key, others}};
+    CHECK(serverOf(tls)->objections() ==
+          std::vector<std::string>{others + " speaks of another certificate and is not shown"});
 }
 
 TEST_CASE("an expired certificate is served, and objected to") {
