@@ -48,6 +48,7 @@ class BackendUser : public Link<InHold>, public Link<InResume>, public Link<InHe
         Instant since{};
         Duration total{};
         bool counted = false;  // as released
+        bool paid = false;     // the try under way, out of the retry budget
         bool owes = false;  // a backend took it and did not answer: to be paid for (hold_queue.h)
     };
     Wait wait;

@@ -155,11 +155,14 @@ void Exchange::attemptFailed(Trouble trouble) {
     if (trouble == Trouble::stale && sends_ > 0 && attempt_.sent) --sends_;
     if (promoteSecond()) return;
     trouble_ = trouble;
+    const bool paid = std::exchange(wait.paid, false);
+    if (paid && !attempt_.sent) queue_->budget().refund();
     if (attempt_.sent && (trouble == Trouble::reset || trouble == Trouble::refused))
-        queue_->onUnanswered(attempt_.began, sends_ > 1);
+        queue_->onUnanswered(attempt_.began, paid || (trouble == Trouble::refused && sends_ > 1));
     const Attempt attempt = describe(trouble, 0);
     const Verdict verdict = decide(retryRules(), attempt);
-    if (charged(attempt, verdict)) queue_->budget().charge();
+    if (charged(attempt, verdict)) queue_->budget().charge(), wait.paid = true;
+    wait.owes = verdict == Verdict::wait && trouble != Trouble::fenced && (attempt_.sent || paid);
     if (trouble == Trouble::fenced && verdict != Verdict::answer) stats_->replayed.add();
     act(verdict, trouble);
 }
@@ -189,7 +192,6 @@ void Exchange::act(Verdict verdict, Trouble trouble) {
         case Verdict::elsewhere: return dispatch();
         case Verdict::wait:
             if (trouble == Trouble::connect_failed) queue_->onRefused();
-            wait.owes = attempt_.sent && trouble != Trouble::fenced;
             return enqueue(trouble == Trouble::fenced ? Duration() : HoldQueue::kPace);
         case Verdict::answer: return giveUp(trouble);
     }

@@ -57,7 +57,7 @@ bool Exchange::takeHead(http::ResponseHead& head) {
         return state_ != State::awaiting;
     }
     owedNoMore(attempt_);
-    if (head.status < 500) queue_->onServed();
+    if (head.status < 500) queue_->onServed(worker_.now());
     if (head.status == 101) {
         startTunnel(head);
         return true;

@@ -97,9 +97,12 @@ void HoldQueue::away() {
     away_at_ = worker_.now();
 }
 
-// What was in flight when the backends went away says nothing of how they are now.
+// What was in flight when the backends went away, or when they last answered, says nothing of how
+// they are now.
 void HoldQueue::onUnanswered(Instant began, bool again) {
-    if (outlook_ == Outlook::away ? began > away_at_ : again) outlook_ = Outlook::failing;
+    if (began <= std::max(away_at_, served_at_)) return;
+    if (again) outlook_ = Outlook::failing;
+    if (outlook_ == Outlook::away) outlook_ = Outlook::fine;
 }
 
 void HoldQueue::served() {
@@ -158,6 +161,7 @@ BackendUser* HoldQueue::next(Instant now, int& paid) {
     BackendUser* const owing = paid < kProbes ? due(owing_, now) : nullptr;
     if (!owing || (free && free->wait.number < owing->wait.number) || !pays(now)) return free;
     owing->wait.owes = false;
+    owing->wait.paid = true;
     next_paid_ = now + kPace;
     ++paid;
     return owing;

@@ -55,9 +55,11 @@ class HoldQueue {
     bool anyAccepting() const;
     bool troubled() const { return troubled_; }
     void onRefused();  // a backend that should accept did not
-    // One took a request (the attempt began then) and did not answer; `again`: it was sent before.
+    // One took a request (the attempt began then) and did not answer; `again`: it was sent again to
+    // see whether that is so.
     void onUnanswered(Instant began, bool again);
-    void onServed() {  // an answer that is no server's failure
+    void onServed(Instant now) {  // an answer that is no server's failure
+        served_at_ = now;
         if (outlook_ != Outlook::fine) served();
     }
     bool failing() const { return outlook_ == Outlook::failing; }
@@ -94,6 +96,7 @@ class HoldQueue {
     enum class Outlook : uint8_t { fine, away, failing };
     Outlook outlook_ = Outlook::fine;
     Instant away_at_{};
+    Instant served_at_{};
     bool troubled_ = false;
     bool pumping_ = false;
     Instant next_probe_{};

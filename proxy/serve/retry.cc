@@ -19,8 +19,10 @@ Verdict unanswered(const conf::Retry& rules, const Attempt& a) {
     if (a.untried_backend) return more ? Verdict::elsewhere : Verdict::answer;
     if (a.trouble == Trouble::no_first_byte)
         return Verdict::answer;  // the only one is slow, not gone
-    if (!a.hold || a.failing) return more ? Verdict::same_again : Verdict::answer;
-    return a.sends < std::max(rules.attempts, kHeldSends) ? Verdict::wait : Verdict::answer;
+    if (!a.hold) return more ? Verdict::same_again : Verdict::answer;
+    if (a.sends >= std::max(rules.attempts, kHeldSends)) return Verdict::answer;
+    if (!a.failing) return Verdict::wait;
+    return a.budget ? Verdict::same_again : Verdict::answer;
 }
 
 Verdict refused(const conf::Retry& rules, const Attempt& a) {

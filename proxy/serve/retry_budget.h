@@ -31,6 +31,7 @@ class RetryBudget {
         return tokens_ >= 0;
     }
     void charge() { tokens_ -= 1; }
+    void refund() { tokens_ += 1; }
 
   private:
     // The floor only ever fills the bucket's bottom, and only makes up for what requests did not

@@ -220,10 +220,9 @@ TEST_CASE("a response body goes as the client can take it", "[http]") {
 
 TEST_CASE("scheme and host are those seen from outside", "[http]") {
     const auto outer = [](const std::string& fields, const ClientIdentity& from) {
+        const std::string text = "GET / HTTP/1.1\r\nHost: in:80\r\n" + fields + "\r\n";
         http::RequestHead head;
-        REQUIRE(
-            test::parseWhole("GET / HTTP/1.1\r\nHost: in:80\r\n" + fields + "\r\n", head).outcome ==
-            http::Outcome::done);
+        REQUIRE(test::parseWhole(text, head).outcome == http::Outcome::done);
         return std::string(outerScheme(head, from)) + "://" + std::string(outerHost(head, from));
     };
     const std::string told = "X-Forwarded-Proto: HTTPS\r\nX-Forwarded-Host: out:8443\r\n";

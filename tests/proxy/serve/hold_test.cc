@@ -153,6 +153,28 @@ TEST_CASE("the lone backend dies with more in flight than the retry budget pays 
         for (Peer& client : clients) CHECK(client.hearHead().starts_with("HTTP/1.1 200 "));
         CHECK(proxy.pool.stats->sum(&PoolShard::errors) == 0);
     }
+    SECTION("twice: nobody notices") {
+        origin.stop();
+        for (Peer& server : servers) server.reset();
+        REQUIRE(waiting(proxy, kInFlight));
+        REQUIRE(eventually([&] {
+            return proxy.pool.backends[0].stats->sum(&BackendShard::connect_failures) > 0;
+        }));
+        origin.restart();
+        answer(origin);
+        servers.clear();
+        for (int i = 1; i < kInFlight; ++i) {
+            servers.push_back(origin.accept());
+            servers.back().hearHead();
+        }
+        origin.stop();
+        for (Peer& server : servers) server.reset();
+        REQUIRE(waiting(proxy, kInFlight - 1));
+        origin.restart();
+        for (int i = 1; i < kInFlight; ++i) answer(origin);
+        for (Peer& client : clients) CHECK(client.hearHead().starts_with("HTTP/1.1 200 "));
+        CHECK(proxy.pool.stats->sum(&PoolShard::errors) == 0);
+    }
     SECTION("no, it fails them and goes on: a few are sent again, and all are told") {
         for (Peer& server : servers) server.reset();
         for (int i = 0; i < 4; ++i) {  // three that the budget begins with, and its credit
