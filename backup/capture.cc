@@ -494,7 +494,7 @@ class Capture {
 
     Store& store_;
     const CaptureOptions& options_;
-    ExcludeList exclude_;
+    PathPatterns exclude_;
     History history_;
     std::optional<TreeDir> root_;
     WallTime captured_at_;

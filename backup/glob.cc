@@ -92,7 +92,7 @@ bool globMatches(std::string_view p, std::string_view t) {
     }
 }
 
-ExcludeList::ExcludeList(const std::vector<std::string>& patterns) {
+PathPatterns::PathPatterns(const std::vector<std::string>& patterns) {
     for (std::string_view text : patterns) {
         Rule rule;
         if (text.size() > 1 && text.back() == '/') {
@@ -107,7 +107,7 @@ ExcludeList::ExcludeList(const std::vector<std::string>& patterns) {
     }
 }
 
-bool ExcludeList::excludes(std::string_view path, bool is_directory) const {
+bool PathPatterns::match(std::string_view path, bool is_directory) const {
     const std::string_view base = path.substr(path.rfind('/') + 1);
     for (const Rule& rule : rules_) {
         if (rule.directories_only && !is_directory) continue;

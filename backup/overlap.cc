@@ -43,12 +43,11 @@ std::optional<fs::path> keyWithin(const std::string& key, const std::string& out
 }
 
 // Excluded itself, or by a directory above it.
-bool excluded(const ExcludeList& rules, const fs::path& inner, bool is_directory) {
+bool excluded(const PathPatterns& rules, const fs::path& inner, bool is_directory) {
     fs::path at;
     for (auto part = inner.begin(); part != inner.end(); ++part) {
         at /= *part;
-        if (rules.excludes(at.string(), is_directory || std::next(part) != inner.end()))
-            return true;
+        if (rules.match(at.string(), is_directory || std::next(part) != inner.end())) return true;
     }
     return false;
 }
@@ -89,7 +88,7 @@ Result<> mayRestoreInto(const std::string& target, const Precious& precious) {
 
 Result<> mayCapture(const std::string& path, const Precious& precious,
                     const std::vector<std::string>& exclude) {
-    const ExcludeList rules(exclude);
+    const PathPatterns rules(exclude);
     if (!precious.repository.empty()) {
         if (within(path, precious.repository))
             return inRepository(path, precious.repository,

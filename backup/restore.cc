@@ -61,10 +61,11 @@ class Restore {
         : store_(store), snapshot_(snapshot), options_(options) {}
 
     Result<Restored> run() {
-        REGROW_TRY(entries_, store_.tree(snapshot_));
+        REGROW_TRY(auto tree, store_.tree(snapshot_));
+        REGROW_TRY(entries_, options_.selection.of(std::move(tree)));
         REGROW_TRY(tree_plan_, planTree(entries_));
         REGROW_CHECK(openTarget());
-        target_.emplace(*root_, entries_, tree_plan_);
+        target_.emplace(*root_, entries_, tree_plan_, options_.selection);
         REGROW_CHECK(target_->prepare(mode_ == Mode::fresh));
         missing_.resize(entries_.size());
         if (mode_ != Mode::fresh) REGROW_CHECK(lookAtFiles());
@@ -101,8 +102,10 @@ class Restore {
         if (options_.staging) REGROW_CHECK(removeMarker(options_.target));
         if (mode_ == Mode::compared && !options_.staging) return {};
         const bool go_on = mode_ == Mode::resumed;
-        REGROW_TRY(RestoreJournal journal, RestoreJournal::start(path_, root_->root(), snapshot_.id,
-                                                                 go_on ? &*before_ : nullptr));
+        REGROW_TRY(RestoreJournal journal,
+                   RestoreJournal::start(path_, root_->root(),
+                                         {snapshot_.id, options_.selection.identity()},
+                                         go_on ? &*before_ : nullptr));
         journal_.emplace(std::move(journal));
         return {};
     }
@@ -112,7 +115,8 @@ class Restore {
         if (made || empty) return {};
         REGROW_TRY(before_, RestoreJournal::load(path_));
         const bool ours = before_ && isTarget(*before_);
-        if (ours && before_->snapshot == snapshot_.id && !options_.onto) {
+        const RestoreJournal::Work work{snapshot_.id, options_.selection.identity()};
+        if (ours && before_->work == work && !options_.onto) {
             mode_ = Mode::resumed;
             return {};
         }
@@ -272,6 +276,7 @@ class Restore {
     Result<> verifyAll() {
         TreeVerifyOptions how;
         how.check_databases = options_.check_databases;
+        how.selection = &options_.selection;
         for (const Problem& problem : problems_) how.excused.insert(problem.path);
         REGROW_TRY(const auto findings, verifyTree(*root_, entries_, how));
         if (findings.empty()) return {};

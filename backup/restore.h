@@ -5,6 +5,7 @@
 
 #include "backup/metadata.h"
 #include "backup/progress.h"
+#include "backup/selection.h"
 #include "backup/store.h"
 
 // Bringing a snapshot back:
@@ -14,7 +15,8 @@
 //
 // The target is empty or absent, or holds what an earlier run of the same restore left (then it
 // goes on: see restore_journal.h), or, with `onto`, anything: then it is brought to the snapshot
-// exactly, and only what differs is written. Every piece is accounted for: written by us, or
+// exactly, and only what differs is written; with a selection just the chosen names, and nothing
+// beside them is touched. Every piece is accounted for: written by us, or
 // compared with its id. One syncfs at the end makes all of it durable; a fsync per file costs
 // several times more. The lineage marker in the target's root is not touched, except that a staging
 // directory loses it before the first write.
@@ -30,6 +32,7 @@ struct RestoreOptions {
                            // kept until then
     bool resume =
         false;  // with staging: whatever an earlier attempt left there may be changed as well
+    Selection selection;  // what to restore; the rest of the target is nobody's business then
     unsigned workers = 2;
     bool check_databases = true;
     OnProgress progress;  // from any worker, one at a time

@@ -53,7 +53,8 @@ Result<RestoreJournal::State> header(const rapidjson::Value& line) {
     if (format != kFormat || !snapshot || !boot || !device || !inode)
         return fail(Code::corrupt, Source::disk, "not a restore journal");
     RestoreJournal::State state;
-    REGROW_TRY(state.snapshot, digestFromHex(*snapshot));
+    REGROW_TRY(state.work.snapshot, digestFromHex(*snapshot));
+    state.work.selection = json::getString(line, "selection").value_or("");
     state.same_boot = *boot == bootId();
     state.device = *device;
     state.inode = *inode;
@@ -127,15 +128,16 @@ Result<std::optional<RestoreJournal::State>> RestoreJournal::load(const std::str
 }
 
 Result<RestoreJournal> RestoreJournal::start(const std::string& target, int target_fd,
-                                             const SnapshotId& snapshot, const State* before) {
+                                             const Work& work, const State* before) {
     const std::string path = pathFor(target);
     struct stat st{};
     if (::fstat(target_fd, &st) != 0) return failErrno(errno, target);
     json::Writer w;
     w.beginObject()
         .field("format", kFormat)
-        .field("snapshot", hexOf(snapshot))
+        .field("snapshot", hexOf(work.snapshot))
         .field("boot", bootId());
+    if (!work.selection.empty()) w.field("selection", work.selection);
     w.field("device", uint64_t{st.st_dev}).field("inode", uint64_t{st.st_ino}).endObject();
     std::string text = w.text() + "\n";
     // Written anew rather than gone on with: a "synced" of this boot must not vouch for an unsynced

@@ -13,8 +13,8 @@
 // What a restore has finished, so that one killed in the middle goes on where it was. A text file
 // beside the target, TARGET.regrow-restore, never in it; JSON lines:
 //
-//   {"format":1,"snapshot":"<hex>","boot":"<boot id>","device":2049,"inode":77}    of the target
-//   directory
+//   {"format":1,"snapshot":"<hex>","selection":"<hex>","boot":"<boot id>","device":2049,"inode":77}
+//   the last two of the target directory; no selection: all of the snapshot
 //   {"pack":"<hex>","from":0,"to":11}      frames 0 to 11 of that pack are in the files, those
 //   files finished
 //   {"synced":true}                        all before this line was on disk (syncfs) when it was
@@ -32,8 +32,14 @@ struct FrameRange {
 
 class RestoreJournal {
   public:
-    struct State {
+    // What is being restored: only the same piece of work can be gone on with.
+    struct Work {
         SnapshotId snapshot{};
+        std::string selection;  // Selection::identity()
+        friend bool operator==(const Work&, const Work&) = default;
+    };
+    struct State {
+        Work work;
         bool same_boot = false;
         uint64_t device = 0;
         uint64_t inode = 0;
@@ -49,8 +55,8 @@ class RestoreJournal {
 
     // Starts anew, or with what `before` says is done. `target_fd`: the target directory; the
     // caller keeps it open.
-    static Result<RestoreJournal> start(const std::string& target, int target_fd,
-                                        const SnapshotId& snapshot, const State* before);
+    static Result<RestoreJournal> start(const std::string& target, int target_fd, const Work& work,
+                                        const State* before);
 
     // Any thread. Every kSyncBytes the filesystem of the target is synced.
     Result<> done(const PackId& pack, FrameRange frames, uint64_t bytes);

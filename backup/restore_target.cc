@@ -72,10 +72,11 @@ bool readExactly(int fd, uint64_t offset, std::string& buffer) {
 }  // namespace
 
 RestoreTarget::RestoreTarget(const TreeDir& root, std::span<const Entry> entries,
-                             const TreePlan& plan)
+                             const TreePlan& plan, const Selection& selection)
     : tree_(UniqueFd(::fcntl(root.root(), F_DUPFD_CLOEXEC, 0))),
       entries_(entries),
       plan_(plan),
+      selection_(selection),
       found_(entries.size()) {}
 
 Result<> RestoreTarget::prepare(bool empty) {
@@ -97,7 +98,7 @@ Result<> RestoreTarget::scan() {
         .exclude = nullptr, .with_xattrs = true, .with_sockets = true, .known = {}};
     REGROW_TRY(WalkResult walked, walk(tree_, how));
     for (const Problem& problem : walked.problems)
-        if (problem.breaks_promise)
+        if (problem.breaks_promise && selection_.covers(problem.path, false))
             return fail(Code::permission, Source::disk,
                         fmt::format("\"{}\" in the target cannot be looked at: {}",
                                     printable(problem.path), problem.message));
@@ -117,9 +118,19 @@ Result<> RestoreTarget::removeExtras() {
         if (known && entries_[wanted - 1].type == there.type)
             found_[wanted - 1] = &there;
         else
-            REGROW_CHECK(removeName(there));
+            REGROW_CHECK(standsInTheWay(there, known ? &entries_[wanted - 1] : nullptr));
     }
     return {};
+}
+
+Result<> RestoreTarget::standsInTheWay(const Entry& there, const Entry* wanted) {
+    if (selection_.covers(there) || (wanted && selection_.covers(*wanted)))
+        return removeName(there);
+    if (!wanted) return {};
+    return fail(Code::refused, Source::disk,
+                fmt::format("\"{}\" is a {} in the target and a {} in the snapshot, and is not "
+                            "among what is to be restored: move it away, or include it",
+                            printable(there.path), typeName(there.type), typeName(wanted->type)));
 }
 
 // A file may be written to only when all names of its inode are names of this very file in the
@@ -235,13 +246,20 @@ Result<> RestoreTarget::makeLink(const TreePlan::Link& link) {
 }
 
 Result<> RestoreTarget::finishDirectories() {
-    for (const uint32_t i : plan_.directories | std::views::reverse) {
-        const Entry& entry = entries_[i];
-        REGROW_TRY(const UniqueFd fd, tree_.openDirectory(entry.path));
-        const Entry* before = found_[i];
-        REGROW_CHECK(applyMetadata(fd.get(), "", entry, before, owners_, problems_));
-    }
+    for (const uint32_t i : plan_.directories | std::views::reverse)
+        REGROW_CHECK(finishDirectory(i));
     return {};
+}
+
+Result<> RestoreTarget::finishDirectory(uint32_t i) {
+    const Entry& entry = entries_[i];
+    const Entry* before = found_[i];
+    REGROW_TRY(const UniqueFd fd, tree_.openDirectory(entry.path));
+    if (!before || selection_.covers(entry))
+        return applyMetadata(fd.get(), "", entry, before, owners_, problems_);
+    if ((before->mode & 0700) == 0700) return {};  // it was there, and was not opened up
+    return ::fchmod(fd.get(), before->mode) == 0 ? Result<>()
+                                                 : failAt(errno, "giving back its mode to", entry);
 }
 
 Result<bool> shapeFile(int fd, const Entry& wanted, uint64_t size_now) {

@@ -9,6 +9,7 @@
 #include "backup/metadata.h"
 #include "backup/progress.h"
 #include "backup/restore_plan.h"
+#include "backup/selection.h"
 #include "backup/tree_dir.h"
 
 // The tree a restore writes into: brought to the snapshot's names and types before any content is
@@ -18,12 +19,14 @@
 // snapshot or are of another type are removed; a file that shares its inode with names it should
 // not share it with is removed too, for writing through it would change those; what then stays is
 // overwritten in place, never emptied to be filled again (ext4 does not reuse inodes for minutes:
-// wipe and recreate took 3, 9, then 14 s).
+// wipe and recreate took 3, 9, then 14 s). Names that the selection does not cover stay as they
+// are, the directories on the way to chosen ones too.
 namespace regrow::backup {
 
 class RestoreTarget {
   public:
-    RestoreTarget(const TreeDir& root, std::span<const Entry> entries, const TreePlan& plan);
+    RestoreTarget(const TreeDir& root, std::span<const Entry> entries, const TreePlan& plan,
+                  const Selection& selection);
 
     // Removes what is in the way, makes directories. Control thread.
     Result<> prepare(bool empty);
@@ -41,6 +44,8 @@ class RestoreTarget {
 
   private:
     Result<> scan();
+    Result<> standsInTheWay(const Entry& there, const Entry* wanted);
+    Result<> finishDirectory(uint32_t entry);
     Result<> removeExtras();
     Result<> removeWrongLinks();
     Result<> removeName(const Entry& existing);
@@ -51,6 +56,7 @@ class RestoreTarget {
     TreeDir tree_;
     std::span<const Entry> entries_;
     const TreePlan& plan_;
+    const Selection& selection_;
     std::vector<Entry> existing_;
     std::vector<uint64_t> devices_, links_;
     std::vector<const Entry*> found_;  // one an entry

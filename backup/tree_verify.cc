@@ -25,13 +25,21 @@ class Verifier {
         const WalkOptions how{
             .exclude = nullptr, .with_xattrs = true, .with_sockets = true, .known = {}};
         REGROW_TRY(walked_, walk(root_, how));
-        for (const Problem& problem : walked_.problems) find(problem.path, problem.message);
+        for (const Problem& problem : walked_.problems)
+            if (covers(problem.path, false)) find(problem.path, problem.message);
         compareNames();
         REGROW_CHECK(compareContent());
         return std::move(findings_);
     }
 
   private:
+    bool covers(std::string_view path, bool is_directory) const {
+        return !options_.selection || options_.selection->covers(path, is_directory);
+    }
+    bool covers(const Entry& entry) const {
+        return covers(entry.path, entry.type == EntryType::directory);
+    }
+
     void find(std::string_view path, std::string_view what) {
         if (findings_.size() < kMostFindings)
             findings_.push_back(
@@ -47,10 +55,14 @@ class Verifier {
                 (i < entries_.size() && pathLess(entries_[i].path, there[k].path)))
                 missing(entries_[i++]);
             else if (i == entries_.size() || pathLess(there[k].path, entries_[i].path))
-                find(there[k++].path, "is not in the snapshot");
+                unknown(there[k++]);
             else
                 compare(entries_[i++], k++);
         }
+    }
+
+    void unknown(const Entry& there) {
+        if (covers(there)) find(there.path, "is not in the snapshot");
     }
 
     void missing(const Entry& wanted) {
@@ -59,6 +71,7 @@ class Verifier {
     }
 
     void compare(const Entry& wanted, size_t k) {
+        if (!covers(wanted)) return;  // a directory on the way
         Entry there = std::move(walked_.entries[k]);
         if (options_.excused.contains(wanted.path)) there.xattrs = wanted.xattrs;
         const bool owners = privileged_ && !options_.excused.contains(wanted.path);

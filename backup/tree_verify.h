@@ -8,6 +8,7 @@
 #include "backup/digest.h"
 #include "backup/metadata.h"
 #include "backup/progress.h"
+#include "backup/selection.h"
 #include "backup/tree_dir.h"
 
 // Whether a tree on disk is the snapshot's: the exact set of names, types, sizes, metadata, which
@@ -20,6 +21,7 @@ struct TreeVerifyOptions {
     bool check_databases = true;  // PRAGMA integrity_check on what was captured as SQLite
     std::set<std::string>
         excused;  // paths whose attributes or owner could not be set, or that could not be made
+    const Selection* selection = nullptr;  // only what it covers is looked at; null: everything
     OnProgress progress;
 };
 

@@ -99,7 +99,7 @@ class Walker {
             if (errno != ENOENT) problem(path, std::generic_category().message(errno), true);
             return;
         }
-        if (options_.exclude && options_.exclude->excludes(path, S_ISDIR(st.st_mode))) return;
+        if (options_.exclude && options_.exclude->match(path, S_ISDIR(st.st_mode))) return;
         if (S_ISSOCK(st.st_mode) && !options_.with_sockets)
             return problem(path, "a socket: left out, the service makes it anew", false);
         auto found = look(directory, name, path, st);

@@ -20,7 +20,7 @@
 namespace regrow::backup {
 
 struct WalkOptions {
-    const ExcludeList* exclude = nullptr;
+    const PathPatterns* exclude = nullptr;
     bool with_xattrs = true;
     bool with_sockets = false;  // a restore must know what stands in its way
     // Asked for each name; a non-null answer of the same inode and ctime lends its xattrs, so they

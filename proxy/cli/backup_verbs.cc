@@ -6,19 +6,14 @@
 
 #include "proxy/cli/pin_verb.h"
 #include "proxy/cli/recovery_steps.h"
+#include "proxy/cli/repository_options.h"
 #include "proxy/cli/repository_verbs.h"
 #include "proxy/cli/step_verbs.h"
+#include "proxy/cli/tree_verbs.h"
 #include "proxy/cli/verb_output.h"
 
 namespace regrow::cli {
 namespace {
-
-void addRepository(CLI::App* verb, RepositoryArguments& a) {
-    verb->add_option("--repo", a.repo, "the repository: a directory")->type_name("DIR");
-    verb->add_option("--key-file", a.key_file, "the file with its key (regrow key new)")
-        ->type_name("FILE");
-    verb->add_flag("--json", a.json, "progress and result as JSON lines");
-}
 
 void addOnline(CLI::App* verb, OnlineRequest& o) {
     addAdminAddress(*verb, o.admin);
@@ -26,34 +21,6 @@ void addOnline(CLI::App* verb, OnlineRequest& o) {
 
 CLI::Option* hidden(CLI::Option* option) {
     return option->group("");
-}
-
-int usage(const RepositoryArguments& a, std::string message) {
-    VerbOutput(a.json).failure({.code = Code::invalid,
-                                .source = Source::config,
-                                .retryable = false,
-                                .message = std::move(message)});
-    return kUsage;
-}
-
-// Neither half of the pair alone, and not both ways of naming a backend.
-int missingPart(const RepositoryArguments& a, std::string_view verb, bool online) {
-    if (a.repo.empty() && !a.key_file.empty())
-        return usage(a, "--key-file without --repo: which repository?");
-    if (!a.repo.empty()) return usage(a, fmt::format("--repo {} needs --key-file FILE", a.repo));
-    return usage(
-        a, online ? "internal"
-                  : fmt::format("`regrow {}` without a proxy needs --repo DIR and --key-file FILE",
-                                verb));
-}
-
-// Runs `alone` with a repository, `online` without one.
-template <class Alone>
-int dispatch(const RepositoryArguments& a, const OnlineRequest& request, const OnlineVerb& online,
-             Alone&& alone) {
-    if (!a.repo.empty() && !a.key_file.empty()) return alone();
-    if (a.repo.empty() && a.key_file.empty() && online) return online(request);
-    return missingPart(a, request.verb, false);
 }
 
 void addKey(CLI::App& app, int& exit_code) {
@@ -74,9 +41,9 @@ void addRepo(CLI::App& app, int& exit_code) {
     CLI::App* init =
         repo->add_subcommand("init", "make an empty repository in a new or empty directory");
     auto a = std::make_shared<RepositoryArguments>();
-    addRepository(init, *a);
+    addRepositoryOptions(init, *a);
     init->callback([&exit_code, a] {
-        exit_code = a->repo.empty() || a->key_file.empty() ? missingPart(*a, "repo init", false)
+        exit_code = a->repo.empty() || a->key_file.empty() ? missingRepository(*a, "repo init")
                                                            : repoInit(*a);
     });
 }
@@ -86,7 +53,7 @@ void addBackup(CLI::App& app, int& exit_code, const OnlineVerb& online) {
         "backup", "take a snapshot of a directory, or of a running proxy's backend");
     auto a = std::make_shared<BackupArguments>();
     auto o = std::make_shared<OnlineRequest>();
-    addRepository(verb, *a);
+    addRepositoryOptions(verb, *a);
     addOnline(verb, *o);
     verb->add_option("--name", a->capture.name, "the snapshots' name, usually POOL/BACKEND")
         ->type_name("NAME");
@@ -108,10 +75,11 @@ void addBackup(CLI::App& app, int& exit_code, const OnlineVerb& online) {
     verb->callback([&exit_code, a, o, online] {
         o->verb = "backup", o->backend = a->capture.path, o->full = a->capture.full,
         o->json = a->json;
-        exit_code = dispatch(*a, *o, online, [&] {
+        exit_code = dispatchVerb(*a, *o, online, [&] {
             if (a->capture.name.empty())
-                return usage(*a, "--name NAME is missing: under which name is the snapshot kept?");
-            if (a->capture.path.empty()) return usage(*a, "PATH is missing: which directory?");
+                return usageError(*a,
+                                  "--name NAME is missing: under which name is the snapshot kept?");
+            if (a->capture.path.empty()) return usageError(*a, "PATH is missing: which directory?");
             return backupDirectory(*a);
         });
     });
@@ -121,48 +89,61 @@ void addSnapshots(CLI::App& app, int& exit_code, const OnlineVerb& online) {
     CLI::App* verb = app.add_subcommand("snapshots", "list snapshots, oldest first");
     auto a = std::make_shared<SnapshotsArguments>();
     auto o = std::make_shared<OnlineRequest>();
-    addRepository(verb, *a);
+    addRepositoryOptions(verb, *a);
     addOnline(verb, *o);
     verb->add_option("NAME", a->name, "only those of this name");
     verb->callback([&exit_code, a, o, online] {
         o->verb = "snapshots", o->backend = a->name, o->json = a->json;
-        exit_code = dispatch(*a, *o, online, [&] { return listSnapshots(*a); });
+        exit_code = dispatchVerb(*a, *o, online, [&] { return listSnapshots(*a); });
     });
+}
+
+int restoreChosen(RestoreArguments& a) {
+    a.restore.selection = backup::Selection(a.include);
+    if (a.restore.target != "-") return restoreSnapshot(a);
+    if (a.restore.onto || a.restore.staging)
+        return usageError(a, "--to - writes a tar stream: there is nothing to bring it onto");
+    return streamSnapshot(a);
 }
 
 void addRestore(CLI::App& app, int& exit_code, const OnlineVerb& online) {
     CLI::App* verb = app.add_subcommand("restore", "bring a snapshot back into a directory");
     auto a = std::make_shared<RestoreArguments>();
     auto o = std::make_shared<OnlineRequest>();
-    addRepository(verb, *a);
+    addRepositoryOptions(verb, *a);
     addOnline(verb, *o);
     verb->add_option("--name", a->name, "the snapshots' name")->type_name("NAME");
     verb->add_option("BACKEND", o->backend, "without --repo: POOL/BACKEND");
-    verb->add_option("--to", a->restore.target,
-                     "the directory to restore into; empty or absent, unless --onto")
-        ->type_name("DIR");
-    verb->add_option("--at", a->at,
-                     "latest, a time (the newest captured then or before), or a snapshot's id")
-        ->type_name("TIME|SNAPSHOT|latest")
-        ->check(CLI::Validator(notAnInstant, ""));
+    verb->add_option(
+            "--to", a->restore.target,
+            "the directory to restore into; empty or absent, unless --onto; - writes a tar "
+            "stream to standard output")
+        ->type_name("DIR|-");
+    addInstant(verb, a->at);
+    addInclude(verb, a->include, "restore only what matches, and what is below it");
     verb->add_flag("--onto", a->restore.onto,
                    "bring an existing tree to the snapshot: what differs is changed, what is not "
-                   "in it removed");
+                   "in it removed; with --include, just there");
     hidden(verb->add_flag("--staging", a->restore.staging));
     hidden(verb->add_flag("--resume", a->restore.resume));
     hidden(verb->add_option("--recovery", a->recovery));
     hidden(verb->add_flag("--pin", a->pin));
     verb->callback([&exit_code, a, o, online] {
-        o->verb = "restore", o->to = a->restore.target, o->at = a->at, o->onto = a->restore.onto,
-        o->json = a->json;
-        exit_code = dispatch(*a, *o, online, [&] {
+        o->verb = "restore", o->json = a->json;
+        o->alone = [a, o](const std::string& repo, const std::string& key_file) {
+            a->repo = repo, a->key_file = key_file, a->name = o->backend;
+            return restoreChosen(*a);
+        };
+        if (a->restore.target.empty()) {
+            exit_code = usageError(*a, "--to DIR is missing: restore into which directory?");
+            return;
+        }
+        exit_code = dispatchVerb(*a, *o, online, [&] {
             if (a->name.empty())
-                return usage(
+                return usageError(
                     *a,
                     "--name NAME is missing: the snapshots of what? (regrow snapshots lists them)");
-            if (a->restore.target.empty())
-                return usage(*a, "--to DIR is missing: restore into which directory?");
-            return restoreSnapshot(*a);
+            return restoreChosen(*a);
         });
     });
 }
@@ -171,11 +152,11 @@ void addVerify(CLI::App& app, int& exit_code, const OnlineVerb& online) {
     CLI::App* verb = app.add_subcommand("verify", "read and check everything a repository holds");
     auto a = std::make_shared<RepositoryArguments>();
     auto o = std::make_shared<OnlineRequest>();
-    addRepository(verb, *a);
+    addRepositoryOptions(verb, *a);
     addOnline(verb, *o);
     verb->callback([&exit_code, a, o, online] {
         o->verb = "verify", o->json = a->json;
-        exit_code = dispatch(*a, *o, online, [&] { return verifyRepository(*a); });
+        exit_code = dispatchVerb(*a, *o, online, [&] { return verifyRepository(*a); });
     });
 }
 
@@ -196,16 +177,15 @@ void addStepActivate(CLI::App* step, int& exit_code) {
 void addStepUntouched(CLI::App* step, int& exit_code) {
     CLI::App* verb = step->add_subcommand("untouched", "has a dead server's disk earned trust?");
     auto a = std::make_shared<UntouchedArguments>();
-    addRepository(verb, *a);
+    addRepositoryOptions(verb, *a);
     verb->add_option("--name", a->name)->required();
     verb->add_option("--data", a->data)->required();
     verb->add_option("--exited-at", a->exited_at)->required();
     verb->add_option("--lineage", a->lineage, "with --epoch: what the marker must say");
     verb->add_option("--epoch", a->epoch);
     verb->callback([&exit_code, a] {
-        exit_code = a->repo.empty() || a->key_file.empty()
-                        ? missingPart(*a, "step untouched", false)
-                        : stepUntouched(*a);
+        exit_code = a->repo.empty() || a->key_file.empty() ? missingRepository(*a, "step untouched")
+                                                           : stepUntouched(*a);
     });
 }
 
@@ -213,7 +193,7 @@ void addStepFresh(CLI::App* step, int& exit_code) {
     CLI::App* verb =
         step->add_subcommand("fresh", "write the first marker of a backend that never existed");
     auto a = std::make_shared<FreshArguments>();
-    addRepository(verb, *a);
+    addRepositoryOptions(verb, *a);
     verb->add_option("--data", a->data)->required();
     verb->add_option("--backend", a->backend)->required();
     verb->add_option("--lineage", a->lineage)->required();
@@ -242,6 +222,7 @@ void addBackupVerbs(CLI::App& app, int& exit_code, const OnlineVerb& online) {
     addSnapshots(app, exit_code, online);
     addRestore(app, exit_code, online);
     addVerify(app, exit_code, online);
+    addTreeVerbs(app, exit_code, online);
     CLI::App* step =
         app.add_subcommand("step", "the steps a proxy runs as child processes")->group("");
     step->require_subcommand(1);

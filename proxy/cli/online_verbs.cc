@@ -63,7 +63,7 @@ Result<conf::Config> configOf(const OnlineRequest& r) {
                             config.error().front().text(), r.admin.config));
 }
 
-// The repository that a restore of POOL/BACKEND reads.
+// The repository that holds the snapshots of POOL/BACKEND.
 Result<conf::Repository> repositoryOf(const conf::Config& config, const std::string& backend) {
     REGROW_TRY(const auto target, splitTarget(backend));
     const auto pool = config.pools.find(target.first);
@@ -85,22 +85,15 @@ std::string needsConfig(const OnlineRequest& r) {
         r.verb);
 }
 
-int restoreFromConfig(const OnlineRequest& r) {
-    if (r.backend.empty() || r.to.empty())
-        return usage(
-            "write: regrow restore POOL/BACKEND --to DIR -c FILE [--at TIME|SNAPSHOT] [--onto]");
+// What reads the repository itself, with the configuration's word for which.
+int aloneFromConfig(const OnlineRequest& r) {
+    if (r.backend.empty()) return usage(fmt::format("regrow {}: of which POOL/BACKEND?", r.verb));
     if (r.admin.config.empty()) return usage(needsConfig(r));
     const auto config = configOf(r);
     if (!config) return report(config.error());
     const auto repository = repositoryOf(*config, r.backend);
     if (!repository) return report(repository.error());
-    RestoreArguments arguments;
-    arguments.repo = repository->path, arguments.key_file = repository->key_file,
-    arguments.json = r.json;
-    arguments.name = r.backend;
-    if (!r.at.empty()) arguments.at = r.at;
-    arguments.restore.target = r.to, arguments.restore.onto = r.onto;
-    return restoreSnapshot(arguments);
+    return r.alone(repository->path, repository->key_file);
 }
 
 int verifyFromConfig(const OnlineRequest& r) {
@@ -118,7 +111,7 @@ int verifyFromConfig(const OnlineRequest& r) {
 
 int online(const OnlineRequest& r) {
     if (r.verb == "snapshots") return listThroughProxy(r);
-    if (r.verb == "restore") return restoreFromConfig(r);
+    if (r.alone) return aloneFromConfig(r);
     if (r.verb == "verify") return verifyFromConfig(r);
     if (r.backend.empty())
         return usage(

@@ -1,6 +1,7 @@
 #include "proxy/cli/repository_verbs.h"
 
 #include <fmt/core.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <map>
@@ -11,6 +12,7 @@
 
 #include "backup/overlap.h"
 #include "backup/store.h"
+#include "backup/tar_stream.h"
 #include "backup/tree_dir.h"
 #include "backup/verify.h"
 #include "base/text.h"
@@ -233,15 +235,19 @@ Result<> runSnapshots(const SnapshotsArguments& a, VerbOutput& out) {
     return {};
 }
 
+void warnIncomplete(const Snapshot& snapshot, VerbOutput& out) {
+    if (!(snapshot.header.flags & backup::kIncomplete)) return;
+    for (const std::string& problem : snapshot.header.problems)
+        out.warn(fmt::format("regrow: warning: snapshot {} is incomplete: {}", snapshot.shortId(),
+                             problem));
+}
+
 Result<> runRestore(RestoreArguments& a, VerbOutput& out) {
     a.restore.progress = out.onProgress();
     REGROW_CHECK(backup::mayRestoreInto(a.restore.target, {a.repo, a.key_file}));
     REGROW_TRY(const auto store, Store::open(a.repo, a.key_file));
     REGROW_TRY(const Snapshot snapshot, choose(*store, a, out));
-    if (snapshot.header.flags & backup::kIncomplete)
-        for (const std::string& problem : snapshot.header.problems)
-            out.warn(fmt::format("regrow: warning: snapshot {} is incomplete: {}",
-                                 snapshot.shortId(), problem));
+    warnIncomplete(snapshot, out);
     if (a.pin) {
         const std::string owner = a.recovery.empty() ? "restore" : "recovery " + a.recovery;
         REGROW_CHECK(store->snapshots().pin(
@@ -272,6 +278,31 @@ Result<> runRestore(RestoreArguments& a, VerbOutput& out) {
     for (const backup::Problem& problem : restored.problems)
         w.value(backup::printable(problem.path) + ": " + problem.message);
     w.endArray().field("took_ms", out.tookMs());
+    out.result(w);
+    return {};
+}
+
+Result<> runStream(RestoreArguments& a, VerbOutput& out) {
+    if (::isatty(STDOUT_FILENO))
+        return fail(Code::refused, Source::client,
+                    "a tar stream is not written to a terminal: send it to a file or a program, as "
+                    "in `regrow restore … --to - | tar -x -C DIR`");
+    REGROW_TRY(const auto store, Store::open(a.repo, a.key_file));
+    REGROW_TRY(const Snapshot snapshot, choose(*store, a, out));
+    warnIncomplete(snapshot, out);
+    REGROW_TRY(
+        const backup::Streamed streamed,
+        backup::writeTar(*store, snapshot, a.restore.selection, STDOUT_FILENO, out.onProgress()));
+    for (const backup::Problem& problem : streamed.problems)
+        out.warn(
+            fmt::format("regrow: note: {}: {}", backup::printable(problem.path), problem.message));
+    out.say(fmt::format("Wrote snapshot {} of {} as a tar stream: {}, {}.", snapshot.shortId(),
+                        formatTime(snapshot.header.captured_at), plural(streamed.files, "file"),
+                        humanSize(streamed.bytes)));
+    json::Writer w;
+    VerbOutput::beginResult(w).key("snapshot");
+    writeSnapshot(w, snapshot);
+    w.field("files", streamed.files).field("bytes", streamed.bytes).field("took_ms", out.tookMs());
     out.result(w);
     return {};
 }
@@ -320,6 +351,11 @@ int listSnapshots(const SnapshotsArguments& a) {
 int restoreSnapshot(RestoreArguments& a) {
     VerbOutput out(a.json);
     return ended(out, runRestore(a, out));
+}
+
+int streamSnapshot(RestoreArguments& a) {
+    VerbOutput out(a.json, stderr);
+    return ended(out, runStream(a, out));
 }
 
 int verifyRepository(const RepositoryArguments& a) {

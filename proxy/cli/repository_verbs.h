@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "backup/capture.h"
 #include "backup/restore.h"
@@ -26,6 +27,7 @@ struct SnapshotsArguments : RepositoryArguments {
 struct RestoreArguments : RepositoryArguments {
     std::string name;
     std::string at = "latest";
+    std::vector<std::string> include;
     std::string recovery;  // who pins
     bool pin = false;
     backup::RestoreOptions restore;
@@ -36,6 +38,7 @@ int repoInit(const RepositoryArguments& arguments);
 int backupDirectory(BackupArguments& arguments);
 int listSnapshots(const SnapshotsArguments& arguments);
 int restoreSnapshot(RestoreArguments& arguments);
+int streamSnapshot(RestoreArguments& arguments);  // a tar on standard output
 int verifyRepository(const RepositoryArguments& arguments);
 
 }  // namespace regrow::cli

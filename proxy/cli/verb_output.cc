@@ -45,8 +45,11 @@ std::string forPeople(WallTime t) {  // "2026-11-22 20:03:33"
 
 }  // namespace
 
-VerbOutput::VerbOutput(bool as_json)
-    : json_(as_json), terminal_(!as_json && ::isatty(STDERR_FILENO) == 1), started_(Mono::now()) {}
+VerbOutput::VerbOutput(bool as_json, std::FILE* out)
+    : out_(out),
+      json_(as_json),
+      terminal_(!as_json && ::isatty(STDERR_FILENO) == 1),
+      started_(Mono::now()) {}
 
 VerbOutput::~VerbOutput() {
     clearBar();
@@ -73,7 +76,7 @@ void VerbOutput::progress(const backup::Progress& p) {
         .field("done_files", p.done_files)
         .field("total_files", p.total_files);
     w.endObject();
-    printLine(stdout, w.text());
+    printLine(out_, w.text());
 }
 
 void VerbOutput::drawBar(const backup::Progress& p) {
@@ -105,15 +108,20 @@ json::Writer& VerbOutput::beginResult(json::Writer& w, bool ok) {
     return w.beginObject().field("type", "result").field("ok", ok);
 }
 
+void VerbOutput::item(json::Writer& whole) {
+    const std::scoped_lock lock(mutex_);
+    if (json_) printLine(out_, whole.text());
+}
+
 void VerbOutput::result(json::Writer& begun) {
     begun.endObject();
-    if (json_) printLine(stdout, begun.text());
+    if (json_) printLine(out_, begun.text());
 }
 
 void VerbOutput::say(std::string_view line) {
     const std::scoped_lock lock(mutex_);
     clearBar();
-    if (!json_) printLine(stdout, line);
+    if (!json_) printLine(out_, line);
 }
 
 void VerbOutput::warn(std::string_view line) {
@@ -131,7 +139,7 @@ int VerbOutput::failure(const Error& error) {
             .field("code", name(error.code))
             .field("source", name(error.source));
         w.field("retryable", error.retryable).field("message", error.message).endObject();
-        printLine(stdout, w.text());
+        printLine(out_, w.text());
     }
     // What exists already would be lost by writing over it.
     return error.code == Code::refused || error.code == Code::exists ? kRefused : kFailed;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdio>
 #include <mutex>
 #include <string>
 
@@ -25,7 +26,8 @@ enum ExitCode : int { kDone = 0, kFailed = 1, kUsage = 2, kRefused = 3 };
 
 class VerbOutput {
   public:
-    explicit VerbOutput(bool as_json);
+    // `out` is where say() and --json go: stderr when stdout carries data.
+    explicit VerbOutput(bool as_json, std::FILE* out = stdout);
     ~VerbOutput();
 
     bool json() const { return json_; }
@@ -34,6 +36,7 @@ class VerbOutput {
 
     // An object begun with type and ok; the verb adds fields and gives it to result().
     static json::Writer& beginResult(json::Writer& w, bool ok = true);
+    void item(json::Writer& whole);    // only with --json: one of many, before the result
     void result(json::Writer& begun);  // only with --json
     void say(std::string_view line);   // only without
     void warn(std::string_view line);  // stderr, for people
@@ -44,6 +47,7 @@ class VerbOutput {
     void drawBar(const backup::Progress& p);
     void clearBar();
 
+    std::FILE* out_;
     bool json_;
     bool terminal_;
     bool bar_drawn_ = false;

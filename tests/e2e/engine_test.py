@@ -3,6 +3,7 @@ remedy; exit codes are 0 done, 1 failed, 2 usage, 3 refused; killed anywhere, th
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -139,6 +140,55 @@ class Engine(harness.TestCase):
         self.assertLess(restored["written_bytes"], 200_000)
         self.restore(self.dir / "fresh")
         self.assertEqual(same_tree(self.dir / "fresh", self.data), [])
+
+    def test_single_paths_come_back_where_they_were(self):
+        self.make()
+        self.backup()
+        kept = (self.data / "folder-1/file 6.bin").read_bytes()
+        shutil.rmtree(self.data / "folder-1")
+        (self.data / "folder-2/file 2.bin").write_text("newer than the snapshot")
+        self.restore(self.data, "--onto", "--include", "/folder-1")
+        self.assertEqual((self.data / "folder-1/file 6.bin").read_bytes(), kept)
+        self.assertEqual((self.data / "folder-2/file 2.bin").read_text(), "newer than the snapshot")
+        self.restore(self.dir / "some", "--include", "file 6.bin", "--include", "secret")
+        self.assertEqual(sorted(os.listdir(self.dir / "some")), ["folder-1", "secret"])
+        self.assertEqual(os.listdir(self.dir / "some/folder-1"), ["file 6.bin"])
+        missing = self.ran("restore", *self.where, "--name", "mine", "--to", self.dir / "none", "--include", "no such name", code=1)
+        self.assertIn('"no such name"', missing.stderr)
+
+    def test_a_tar_stream_on_standard_output(self):
+        self.make()
+        self.backup()
+        restore = [harness.REGROW, "restore", *self.where, "--name", "mine", "--to", "-"]
+        (self.dir / "out").mkdir()
+        with open(self.dir / "said", "wb") as said, subprocess.Popen(restore, stdout=subprocess.PIPE, stderr=said) as regrow:
+            tar = subprocess.run(["tar", "-x", "-p", "-C", self.dir / "out"], stdin=regrow.stdout, capture_output=True)
+        self.assertEqual((regrow.returncode, tar.returncode), (0, 0), tar.stderr)
+        self.assertEqual(same_tree(self.data, self.dir / "out"), [])
+        self.assertIn(b"as a tar stream", (self.dir / "said").read_bytes())
+        with subprocess.Popen(restore, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as regrow:
+            regrow.stdout.close()  # a reader that goes away
+            self.assertIn(b"Broken pipe", regrow.stderr.read())
+        self.assertEqual(regrow.returncode, 1)
+        self.ran(*restore[1:], "--onto", code=2)
+
+    def test_what_is_in_a_snapshot_and_what_changed_since(self):
+        self.make()
+        first = self.backup()["snapshot"]
+        name = ["--name", "mine"]
+        listed = self.ran("ls", *self.where, *name, "--include", "folder-0", "-l").stdout
+        self.assertRegex(listed, r"-rw-r--r-- +\S+ +\S+ +\d+ \d{4}-\d\d-\d\dT[\d:]+ folder-0/file 0\.bin\n")
+        self.assertNotIn("folder-1", listed)
+        (self.data / "new").write_text("new")
+        (self.data / "empty").unlink()
+        (self.data / "secret").write_text("other")
+        second = self.backup()["snapshot"]
+        told = self.ran("diff", *self.where, *name, first["id"], "latest").stdout.splitlines()
+        self.assertEqual(told[:-1], ["-  empty", "+  new", "M  secret"])
+        lines = [json.loads(line) for line in self.ran("diff", *self.where, *name, first["id"], second["id"], "--json").stdout.splitlines()]
+        self.assertEqual([line.get("modifier") for line in lines], ["-", "+", "M", None])
+        self.assertEqual((lines[-1]["added"], lines[-1]["removed"], lines[-1]["modified"]), (1, 1, 1))
+        self.assertIn("no snapshot", self.ran("diff", *self.where, *name, first["id"], "ffff", code=1).stderr)
 
     def test_refusals(self):
         self.make()
