@@ -114,7 +114,7 @@ class Capture {
         REGROW_TRY(const bool nothing_to_do, nothingChanged());
         if (nothing_to_do)
             return Captured{.snapshot = *history_.parent, .unchanged = true, .problems = problems_};
-        REGROW_TRY(writer_, store_.writer());
+        REGROW_TRY(writer_, store_.writer(options_.prove));
         REGROW_CHECK(readAll());
         REGROW_CHECK(checkStillOurs());
         REGROW_TRY(Published published, writer_->publish(draft(), std::move(tree_.entries)));

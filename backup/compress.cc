@@ -4,6 +4,8 @@
 
 #include <cassert>
 
+#include "backup/bytes.h"
+
 namespace regrow::backup {
 namespace {
 
@@ -30,7 +32,7 @@ Compressor& Compressor::operator=(Compressor&&) noexcept = default;
 
 bool Compressor::pack(std::string_view plain, std::string& packed) {
     const size_t worthwhile = plain.size() - plain.size() / 50;
-    packed.resize(ZSTD_compressBound(plain.size()));
+    makeRoom(packed, ZSTD_compressBound(plain.size()));
     const size_t n = ZSTD_compressCCtx(impl_->context, packed.data(), packed.size(), plain.data(),
                                        plain.size(), kLevel);
     if (ZSTD_isError(n) || n >= worthwhile) return false;
@@ -40,7 +42,7 @@ bool Compressor::pack(std::string_view plain, std::string& packed) {
 
 Result<> unpack(std::string_view packed, size_t plain_size, std::string& plain) {
     thread_local const std::unique_ptr<ZSTD_DCtx, FreeDecompressor> context(ZSTD_createDCtx());
-    plain.resize(plain_size);
+    makeRoom(plain, plain_size);
     const size_t n = ZSTD_decompressDCtx(context.get(), plain.data(), plain.size(), packed.data(),
                                          packed.size());
     if (!ZSTD_isError(n) && n == plain_size) return {};

@@ -11,6 +11,7 @@
 #include <cassert>
 #include <cerrno>
 
+#include "backup/bytes.h"
 #include "base/file.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -41,7 +42,8 @@ std::string folderOf(const std::string& path) {
 }
 
 Result<std::string> readExactly(int fd, uint64_t offset, uint64_t length, std::string_view name) {
-    std::string bytes(length, '\0');
+    std::string bytes;
+    makeRoom(bytes, length);
     size_t done = 0;
     while (done < length) {
         const ssize_t n =

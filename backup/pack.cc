@@ -1,8 +1,10 @@
 #include "backup/pack.h"
 
+#include <algorithm>
 #include <cassert>
 
 #include "backup/bytes.h"
+#include "backup/compress.h"
 #include "base/random.h"
 
 namespace regrow::backup {
@@ -113,11 +115,12 @@ Result<> FrameOpener::openFooter(std::string_view stored, std::string& plain) {
     return sealer_.open(kFooterNonce, withNumber(aad_, kFooterNonce), stored, plain);
 }
 
-PackWriter::PackWriter(const Keyring& keys, PackKind kind, size_t target_size)
-    : info_(newInfo(keys)),
+PackWriter::PackWriter(const Keyring& keys, PackKind kind, size_t target_size, TaskPool* pool)
+    : keys_(&keys),
+      pool_(pool),
+      info_(newInfo(keys)),
       kind_(kind),
       target_size_(target_size),
-      sealer_(*keys.packSealer(info_.key_id, info_.salt)),
       aad_(associated(keys, info_)),
       bytes_(encodeHeader(info_)) {}
 
@@ -128,6 +131,7 @@ PackWriter::Place PackWriter::add(const ChunkId& id, std::string_view bytes) {
         closeFrame();
     const Place place{static_cast<uint32_t>(frames_.size()),
                       static_cast<uint32_t>(pending_plain_.size())};
+    if (pending_plain_.empty()) pending_plain_.reserve(std::max(kFrameTarget, bytes.size()));
     pending_.pieces.push_back({id, static_cast<uint32_t>(bytes.size())});
     pending_plain_.append(bytes);
     ++piece_count_;
@@ -135,27 +139,67 @@ PackWriter::Place PackWriter::add(const ChunkId& id, std::string_view bytes) {
 }
 
 bool PackWriter::full() const {
-    return bytes_.size() + pending_plain_.size() >= target_size_ || piece_count_ >= kMaxPackPieces;
+    return bytes_.size() + sealing_plain_ + pending_plain_.size() >= target_size_ ||
+           piece_count_ >= kMaxPackPieces;
+}
+
+PackWriter::SealedFrame PackWriter::sealFrame(const Sealer& sealer, std::string_view aad,
+                                              uint32_t number, std::string_view plain) {
+    thread_local Compressor compressor;
+    thread_local std::string packed;
+    SealedFrame frame;
+    frame.compressed = compressor.pack(plain, packed);
+    sealer.seal(number, withNumber(std::string(aad), number), frame.compressed ? packed : plain,
+                frame.bytes);
+    return frame;
 }
 
 void PackWriter::closeFrame() {
     FrameSpan& span = pending_.span;
     span.number = static_cast<uint32_t>(frames_.size());
-    span.offset = bytes_.size();
     span.plain = static_cast<uint32_t>(pending_plain_.size());
-    span.compressed = compressor_.pack(pending_plain_, packed_);
-    sealer_.seal(span.number, withNumber(aad_, span.number),
-                 span.compressed ? packed_ : pending_plain_, bytes_);
-    span.stored = static_cast<uint32_t>(bytes_.size() - span.offset);
+    std::packaged_task<SealedFrame()> task([keys = keys_, info = info_, aad = aad_,
+                                            number = span.number,
+                                            plain = std::exchange(pending_plain_, {})] {
+        return sealFrame(*keys->packSealer(info.key_id, info.salt), aad, number, plain);
+    });
+    sealing_.push_back(task.get_future());
+    sealing_plain_ += span.plain;
     frames_.push_back(std::exchange(pending_, {}));
-    pending_plain_.clear();
+    if (pool_)
+        pool_->run(std::move(task));
+    else
+        task();
+    takeSealed(false);
+}
+
+// In the order of their numbers, as far as they are ready.
+void PackWriter::takeSealed(bool wait) {
+    while (!sealing_.empty()) {
+        std::future<SealedFrame>& next = sealing_.front();
+        if (!wait && next.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return;
+        append(next.get());
+        sealing_.pop_front();
+    }
+}
+
+void PackWriter::append(const SealedFrame& sealed) {
+    FrameSpan& span = frames_[frames_.size() - sealing_.size()].span;
+    // A second frame means that many may come: growing step by step would copy all of it each time.
+    if (span.number == 1) bytes_.reserve(target_size_ + kMaxFrameStored);
+    span.offset = bytes_.size();
+    span.stored = static_cast<uint32_t>(sealed.bytes.size());
+    span.compressed = sealed.compressed;
+    bytes_.append(sealed.bytes);
+    sealing_plain_ -= span.plain;
 }
 
 PackWriter::Finished PackWriter::finish() {
     if (!pending_.pieces.empty()) closeFrame();
+    takeSealed(true);
     const size_t footer_start = bytes_.size();
-    sealer_.seal(kFooterNonce, withNumber(aad_, kFooterNonce), encodeFooter(kind_, frames_),
-                 bytes_);
+    keys_->packSealer(info_.key_id, info_.salt)
+        ->seal(kFooterNonce, withNumber(aad_, kFooterNonce), encodeFooter(kind_, frames_), bytes_);
     ByteWriter trailer;
     trailer.u32(static_cast<uint32_t>(bytes_.size() - footer_start));
     trailer.u32(0);
@@ -217,8 +261,8 @@ Result<PackContents> readPackContents(Repository& repository, const Keyring& key
                repository.get(name, size - kPackTrailerSize, kPackTrailerSize));
     ByteReader r(tail);
     const uint32_t footer_size = r.u32();
-    r.u32();
-    if (r.raw(kEndMagic.size()) != kEndMagic || footer_size > kMaxFooterSize ||
+    const uint32_t zero = r.u32();
+    if (zero != 0 || r.raw(kEndMagic.size()) != kEndMagic || footer_size > kMaxFooterSize ||
         footer_size > size - kPackHeaderSize - kPackTrailerSize)
         return corrupt("its trailer is damaged");
     REGROW_TRY(const std::string stored,

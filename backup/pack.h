@@ -1,17 +1,20 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
+#include <future>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "backup/compress.h"
 #include "backup/digest.h"
 #include "backup/entry.h"
 #include "backup/keyring.h"
 #include "backup/pack_table.h"
 #include "backup/repository.h"
+#include "backup/seal.h"
+#include "backup/task_pool.h"
 
 // A pack: sealed frames, a sealed table of what is in them, and a fixed trailer that finds the
 // table.
@@ -75,7 +78,8 @@ class FrameOpener {
     std::string packed_;
 };
 
-// Builds one pack in memory: its name is known at its end only. One thread.
+// Builds one pack in memory: its name is known at its end only. Frames are compressed and sealed by
+// a pool where one is given, else at once. One thread at a time; `keys` and `pool` outlive it.
 class PackWriter {
   public:
     struct Place {
@@ -87,26 +91,35 @@ class PackWriter {
         std::string bytes;
     };
 
-    PackWriter(const Keyring& keys, PackKind kind, size_t target_size);
+    PackWriter(const Keyring& keys, PackKind kind, size_t target_size, TaskPool* pool = nullptr);
     Place add(const ChunkId& id, std::string_view bytes);  // 1 to kMaxPieceSize bytes
     bool empty() const { return frames_.empty() && pending_.pieces.empty(); }
     bool full() const;
     Finished finish();  // once
 
   private:
+    struct SealedFrame {
+        std::string bytes;
+        bool compressed = false;
+    };
     void closeFrame();
+    void takeSealed(bool wait);
+    void append(const SealedFrame& sealed);
+    static SealedFrame sealFrame(const Sealer& sealer, std::string_view aad, uint32_t number,
+                                 std::string_view plain);
 
+    const Keyring* keys_;
+    TaskPool* pool_;
     PackInfo info_;
     PackKind kind_;
     size_t target_size_;
-    Sealer sealer_;
     std::string aad_;
-    Compressor compressor_;
     std::string bytes_;
     std::vector<PackedFrame> frames_;
+    std::deque<std::future<SealedFrame>> sealing_;  // of the last so many frames
+    uint64_t sealing_plain_ = 0;                    // their bytes
     PackedFrame pending_;
     std::string pending_plain_;
-    std::string packed_;
     size_t piece_count_ = 0;
 };
 

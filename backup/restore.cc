@@ -13,6 +13,7 @@
 #include <set>
 #include <thread>
 
+#include "backup/background_sync.h"
 #include "backup/lineage.h"
 #include "backup/restore_journal.h"
 #include "backup/restore_plan.h"
@@ -52,6 +53,8 @@ Result<bool> isEmpty(const std::string& path) {
     if (error) return failErrno(error.value(), path);
     return true;
 }
+
+constexpr uint64_t kSyncBytes = uint64_t{256} << 20;
 
 enum class Mode { fresh, resumed, compared };
 
@@ -190,9 +193,11 @@ class Restore {
         std::atomic<size_t> next_run{0};
         std::atomic<size_t> next_file{0};
         std::atomic<bool> stop{false};
-        return onWorkers(options_.workers, stop, [&](unsigned) -> Result<> {
+        beginSync();
+        const auto fetched = onWorkers(options_.workers, stop, [&](unsigned) -> Result<> {
             REGROW_TRY(TreeDir tree, root_->again());
-            FileWriter writer(std::move(tree), entries_, *target_, *states_);
+            FileWriter writer(std::move(tree), entries_, *target_, *states_,
+                              mode_ == Mode::compared);
             const auto worked = [&]() -> Result<> {
                 for (size_t k = next_file++; k < complete_.size() && !stop; k = next_file++)
                     REGROW_CHECK(writer.finish(complete_[k]));
@@ -205,6 +210,15 @@ class Restore {
             takeProblems(writer.problems());
             return worked;
         });
+        return fetched ? sync_->end() : fetched;
+    }
+
+    void beginSync() {
+        const auto begin = [this] { return journal_ ? journal_->records() : 0; };
+        const auto synced = [this](uint64_t records) -> Result<> {
+            return journal_ ? journal_->synced(records) : Result<>();
+        };
+        sync_.emplace(root_->root(), kSyncBytes, begin, synced);
     }
 
     Result<> doRun(const Run& run, FileWriter& writer) {
@@ -227,9 +241,12 @@ class Restore {
         if (!writing) return writing;
         if (!fetched)
             REGROW_CHECK(rescueFrames(frames.subspan(delivered), fetched.error(), writer));
-        if (!journal_) return {};
-        REGROW_TRY(const PackInfo info, store_.packs().pack(pack));
-        return journal_->done(info.id, {numbers.front(), numbers.back()}, run.bytes);
+        if (journal_) {
+            REGROW_TRY(const PackInfo info, store_.packs().pack(pack));
+            REGROW_CHECK(journal_->done(info.id, {numbers.front(), numbers.back()}));
+        }
+        sync_->wrote(run.bytes);
+        return {};
     }
 
     uint64_t bytesOf(const FrameRead& frame) const {
@@ -328,6 +345,7 @@ class Restore {
     Mode mode_ = Mode::fresh;
     std::optional<RestoreJournal::State> before_;
     std::optional<RestoreJournal> journal_;
+    std::optional<BackgroundSync> sync_;  // uses the journal
     std::optional<RestoreTarget> target_;
     std::vector<std::vector<bool>> missing_;  // one an entry; empty: all
     std::optional<FileStates> states_;

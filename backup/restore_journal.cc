@@ -44,6 +44,12 @@ std::string recordLine(const PackId& pack, FrameRange range) {
     return w.text();
 }
 
+std::string syncedLine(uint64_t records) {
+    json::Writer w;
+    w.beginObject().field("synced", records).endObject();
+    return w.text();
+}
+
 Result<RestoreJournal::State> header(const rapidjson::Value& line) {
     const auto format = json::getInt(line, "format");
     const auto snapshot = json::getString(line, "snapshot");
@@ -61,16 +67,18 @@ Result<RestoreJournal::State> header(const rapidjson::Value& line) {
     return state;
 }
 
-void applyLine(const rapidjson::Value& line, RestoreJournal::State& state,
-               std::vector<Record>& unsynced) {
-    const auto settle = [&] {
-        for (const Record& r : unsynced) state.done[r.pack].push_back(r.range);
-        unsynced.clear();
-    };
-    if (const auto record = recordOf(line)) return unsynced.push_back(*record);
-    if (json::getBool(line, "synced").value_or(false)) return settle();
+// What a journal's lines say, in their order.
+struct Told {
+    std::vector<Record> records;
+    size_t on_disk = 0;  // the first so many
+};
+
+void applyLine(const rapidjson::Value& line, RestoreJournal::State& state, Told& told) {
+    if (const auto record = recordOf(line)) return told.records.push_back(*record);
+    if (const auto synced = json::getUint(line, "synced"))
+        told.on_disk = std::max(told.on_disk, std::min<size_t>(*synced, told.records.size()));
     if (json::getBool(line, "complete").value_or(false)) {
-        settle();
+        told.on_disk = told.records.size();
         state.complete = true;
     }
 }
@@ -108,22 +116,23 @@ Result<std::optional<RestoreJournal::State>> RestoreJournal::load(const std::str
     if (!text && text.error().code == Code::not_found) return std::optional<State>();
     if (!text) return std::unexpected(std::move(text.error()));
     std::optional<State> state;
-    std::vector<Record> unsynced;
+    Told told;
     std::string_view rest = *text;
     for (size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
         const auto line = json::parse(rest.substr(0, end));
         rest.remove_prefix(end + 1);
         if (!line) break;
         if (state) {
-            applyLine(*line, *state, unsynced);
+            applyLine(*line, *state, told);
             continue;
         }
         auto head = header(*line);
         if (!head) return std::unexpected(std::move(head.error()).in(path));
         state = std::move(*head);
     }
-    if (state && state->same_boot)
-        for (const Record& r : unsynced) state->done[r.pack].push_back(r.range);
+    if (!state) return state;
+    if (!state->same_boot) told.records.resize(told.on_disk);
+    for (const Record& r : told.records) state->done[r.pack].push_back(r.range);
     return state;
 }
 
@@ -142,33 +151,39 @@ Result<RestoreJournal> RestoreJournal::start(const std::string& target, int targ
     std::string text = w.text() + "\n";
     // Written anew rather than gone on with: a "synced" of this boot must not vouch for an unsynced
     // line of another.
+    uint64_t records = 0;
     if (before) {
         for (const auto& [pack, ranges] : before->done)
-            for (const FrameRange& range : ranges) text += recordLine(pack, range) + "\n";
-        if (!before->same_boot) text += "{\"synced\":true}\n";
+            for (const FrameRange& range : ranges)
+                text += recordLine(pack, range) + "\n", ++records;
+        if (!before->same_boot) text += syncedLine(records) + "\n";
     }
     REGROW_CHECK(replace(path, text));
     REGROW_TRY(UniqueFd file, openFile(path, O_WRONLY | O_APPEND | O_NOFOLLOW));
-    return RestoreJournal(path, std::move(file), target_fd);
+    return RestoreJournal(path, std::move(file), records);
 }
 
 Result<> RestoreJournal::append(const std::string& line) {
     return writeAll(file_.get(), line + "\n", path_);
 }
 
-Result<> RestoreJournal::sync() {
-    if (::syncfs(target_fd_) != 0) return failErrno(errno, "syncfs of the restored tree");
-    unsynced_ = 0;
-    REGROW_CHECK(append(R"({"synced":true})"));
-    if (::fdatasync(file_.get()) != 0) return failErrno(errno, "fdatasync " + path_);
+Result<> RestoreJournal::done(const PackId& pack, FrameRange frames) {
+    const std::scoped_lock lock(*mutex_);
+    REGROW_CHECK(append(recordLine(pack, frames)));
+    ++records_;
     return {};
 }
 
-Result<> RestoreJournal::done(const PackId& pack, FrameRange frames, uint64_t bytes) {
+uint64_t RestoreJournal::records() const {
     const std::scoped_lock lock(*mutex_);
-    REGROW_CHECK(append(recordLine(pack, frames)));
-    unsynced_ += bytes;
-    return unsynced_ >= kSyncBytes ? sync() : Result<>();
+    return records_;
+}
+
+Result<> RestoreJournal::synced(uint64_t records) {
+    const std::scoped_lock lock(*mutex_);
+    REGROW_CHECK(append(syncedLine(records)));
+    if (::fdatasync(file_.get()) != 0) return failErrno(errno, "fdatasync " + path_);
+    return {};
 }
 
 Result<> RestoreJournal::complete() {

@@ -17,8 +17,8 @@
 //   the last two of the target directory; no selection: all of the snapshot
 //   {"pack":"<hex>","from":0,"to":11}      frames 0 to 11 of that pack are in the files, those
 //   files finished
-//   {"synced":true}                        all before this line was on disk (syncfs) when it was
-//   written
+//   {"synced":12}                          the first 12 of these were on disk (syncfs) when this
+//   was written
 //   {"complete":true}                      the whole tree was, and was verified
 //
 // A killed process loses nothing that was written, so within one boot every line counts; after
@@ -54,27 +54,24 @@ class RestoreJournal {
     static Result<std::optional<State>> load(const std::string& target);
 
     // Starts anew, or with what `before` says is done. `target_fd`: the target directory; the
-    // caller keeps it open.
     static Result<RestoreJournal> start(const std::string& target, int target_fd, const Work& work,
                                         const State* before);
 
-    // Any thread. Every kSyncBytes the filesystem of the target is synced.
-    Result<> done(const PackId& pack, FrameRange frames, uint64_t bytes);
+    // Any thread.
+    Result<> done(const PackId& pack, FrameRange frames);
+    uint64_t records() const;           // so far
+    Result<> synced(uint64_t records);  // the first so many are on disk
     Result<> complete();
     Result<> remove();
 
-    static constexpr uint64_t kSyncBytes = uint64_t{512} << 20;
-
   private:
-    RestoreJournal(std::string path, UniqueFd file, int target_fd)
-        : path_(std::move(path)), file_(std::move(file)), target_fd_(target_fd) {}
+    RestoreJournal(std::string path, UniqueFd file, uint64_t records)
+        : path_(std::move(path)), file_(std::move(file)), records_(records) {}
     Result<> append(const std::string& line);
-    Result<> sync();
 
     std::string path_;
     UniqueFd file_;
-    int target_fd_;
-    uint64_t unsynced_ = 0;
+    uint64_t records_;
     std::unique_ptr<std::mutex> mutex_ = std::make_unique<std::mutex>();
 };
 

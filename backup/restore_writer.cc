@@ -5,12 +5,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+
+#include "backup/bytes.h"
 
 namespace regrow::backup {
 namespace {
 
 constexpr uint64_t kPreallocateFrom = 1 << 20;
+constexpr uint64_t kBlock = 4096;
 
 std::unexpected<Error> failAt(int error, std::string_view what, const Entry& entry) {
     return failErrno(error, fmt::format("{} \"{}\"", what, printable(entry.path)));
@@ -35,13 +39,25 @@ FileStates::FileStates(const std::vector<uint32_t>& pending)
 }
 
 FileWriter::FileWriter(TreeDir tree, std::span<const Entry> entries, const RestoreTarget& target,
-                       FileStates& states)
-    : tree_(std::move(tree)), entries_(entries), target_(target), states_(states) {}
+                       FileStates& states, bool compare)
+    : tree_(std::move(tree)),
+      entries_(entries),
+      target_(target),
+      states_(states),
+      compare_(compare) {}
 
 Result<> FileWriter::write(const PieceRef& ref, std::string_view bytes) {
     const Entry& entry = entries_[ref.entry];
     REGROW_TRY(const int fd, open(ref.entry));
-    uint64_t at = entry.pieces[ref.piece].file_offset;
+    const uint64_t at = entry.pieces[ref.piece].file_offset;
+    const bool differing = compare_ && target_.found(ref.entry);
+    REGROW_CHECK(differing ? writeDiffering(fd, at, bytes, entry) : writeAt(fd, at, bytes, entry));
+    if (!states_.lastPiece(ref.entry)) return {};
+    ++finished_;
+    return applyMetadataOf(ref.entry);
+}
+
+Result<> FileWriter::writeAt(int fd, uint64_t at, std::string_view bytes, const Entry& entry) {
     while (!bytes.empty()) {
         const ssize_t n = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(at));
         if (n < 0 && errno == EINTR) continue;
@@ -50,9 +66,26 @@ Result<> FileWriter::write(const PieceRef& ref, std::string_view bytes) {
         at += static_cast<uint64_t>(n);
         written_ += static_cast<uint64_t>(n);
     }
-    if (!states_.lastPiece(ref.entry)) return {};
-    ++finished_;
-    return applyMetadataOf(ref.entry);
+    return {};
+}
+
+// Blocks are the file's, so that none is written in part.
+Result<> FileWriter::writeDiffering(int fd, uint64_t at, std::string_view bytes,
+                                    const Entry& entry) {
+    const ssize_t n =
+        ::pread(fd, makeRoom(there_, bytes.size()), bytes.size(), static_cast<off_t>(at));
+    const std::string_view there(there_.data(), n < 0 ? 0 : static_cast<size_t>(n));
+    size_t from = 0;  // of a run that differs and is not written yet
+    size_t done = 0;
+    while (done < bytes.size()) {
+        const size_t block = std::min<size_t>(kBlock - (at + done) % kBlock, bytes.size() - done);
+        if (there.substr(std::min(done, there.size()), block) == bytes.substr(done, block)) {
+            REGROW_CHECK(writeAt(fd, at + from, bytes.substr(from, done - from), entry));
+            from = done + block;
+        }
+        done += block;
+    }
+    return writeAt(fd, at + from, bytes.substr(from), entry);
 }
 
 Result<> FileWriter::finish(uint32_t i) {
@@ -69,7 +102,7 @@ Result<> FileWriter::finish(uint32_t i) {
 // O_NONBLOCK: whatever stands in a file's place, opening it must not wait.
 Result<int> FileWriter::open(uint32_t i) {
     if (open_entry_ == i) return fd_.get();
-    constexpr int kFlags = O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    constexpr int kFlags = O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
     const Entry& entry = entries_[i];
     const SplitPath at = splitPath(entry.path);
     REGROW_TRY(const int directory, tree_.at(at.directory));

@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "backup/bytes.h"
+
 namespace regrow::backup {
 namespace {
 
@@ -61,7 +63,8 @@ void Sealer::seal(SealNonce nonce, std::string_view aad, std::string_view plain,
                   std::string& out) const {
     const Iv iv = ivOf(nonce);
     const size_t start = out.size();
-    out.resize(start + plain.size() + kSealOverhead);
+    const size_t size = start + plain.size() + kSealOverhead;
+    out.resize_and_overwrite(size, [size](char*, size_t) { return size; });
     unsigned char* const to = raw(out.data() + start);
     EVP_CIPHER_CTX* const c = impl_->encrypt;
     int n = 0;
@@ -82,7 +85,7 @@ Result<> Sealer::open(SealNonce nonce, std::string_view aad, std::string_view se
     const size_t length = sealed.size() - kSealOverhead;
     std::array<unsigned char, kSealOverhead> tag{};
     std::copy_n(raw(sealed) + length, kSealOverhead, tag.begin());
-    plain.resize(length);
+    makeRoom(plain, length);
     EVP_CIPHER_CTX* const c = impl_->decrypt;
     int n = 0;
     must(EVP_DecryptInit_ex(c, nullptr, nullptr, nullptr, iv.data()) == 1);

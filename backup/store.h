@@ -63,7 +63,8 @@ class Store {
     // A piece whose pack is missing or damaged, from any other place its id is stored at.
     Result<std::string> findPiece(const Piece& piece);
 
-    Result<std::unique_ptr<Writer>> writer();
+    // `read_back`: packs are read back while others are filled, so that prove() has little left.
+    Result<std::unique_ptr<Writer>> writer(bool read_back = true);
 
   private:
     friend class Writer;

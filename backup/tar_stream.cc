@@ -68,12 +68,29 @@ void describeHoles(archive_entry* header, const Entry& entry) {
         archive_entry_sparse_add_entry(header, static_cast<int64_t>(entry.size), 0);
 }
 
+// libarchive writes the fraction behind whole seconds of any sign, but pax means a decimal number:
+// a second and a half before 1970 is "-1.5", not "-2.5".
+std::pair<int64_t, long> paxTime(const TimeStamp& t) {
+    const auto nanoseconds = static_cast<long>(t.nanoseconds);
+    if (t.seconds >= 0 || nanoseconds == 0) return {t.seconds, nanoseconds};
+    if (t.seconds == -1) return {0, 0};  // "-0.5" is beyond it
+    return {t.seconds + 1, 1'000'000'000 - nanoseconds};
+}
+
 class TarStream {
   public:
     TarStream(Store& store, int fd, const OnProgress& progress)
         : store_(store), fd_(fd), progress_(progress) {}
 
     Result<Streamed> run(const std::vector<Entry>& entries) {
+        auto written = writeEntries(entries);
+        if (!written)
+            archive_write_fail(archive_.get());  // or freeing it would write an end marker
+        return written;
+    }
+
+  private:
+    Result<Streamed> writeEntries(const std::vector<Entry>& entries) {
         REGROW_CHECK(open());
         for (const Entry& entry : entries)
             if (entry.type == EntryType::regular) total_ += entry.size, ++total_files_;
@@ -82,7 +99,6 @@ class TarStream {
         return std::move(done_);
     }
 
-  private:
     Result<> open() {
         if (!archive_ || !header_)
             return fail(Code::internal, Source::us, "no memory for a tar stream");
@@ -143,7 +159,8 @@ class TarStream {
         archive_entry_set_gid(h, entry.gid);
         if (!entry.user.empty()) archive_entry_set_uname_utf8(h, entry.user.c_str());
         if (!entry.group.empty()) archive_entry_set_gname_utf8(h, entry.group.c_str());
-        archive_entry_set_mtime(h, entry.mtime.seconds, static_cast<long>(entry.mtime.nanoseconds));
+        const auto [seconds, nanoseconds] = paxTime(entry.mtime);
+        archive_entry_set_mtime(h, seconds, nanoseconds);
         if (entry.type == EntryType::symlink)
             setName(h, entry.target, archive_entry_set_symlink, archive_entry_set_symlink_utf8);
         if (entry.type == EntryType::block_device || entry.type == EntryType::char_device)

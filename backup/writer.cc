@@ -7,7 +7,10 @@
 #include "backup/lease.h"
 #include "backup/local_repository.h"
 #include "backup/pack.h"
+#include "backup/pack_storer.h"
+#include "backup/read_back.h"
 #include "backup/store_impl.h"
+#include "backup/task_pool.h"
 #include "backup/tree.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -16,8 +19,6 @@ namespace regrow::backup {
 namespace {
 
 constexpr size_t kPackTarget = size_t{64} << 20;
-constexpr uint64_t kSpaceMargin =
-    uint64_t{16} << 20;  // left for snapshots, proofs, and whoever else lives there
 
 struct HashId {
     size_t operator()(const ChunkId& id) const {
@@ -27,16 +28,23 @@ struct HashId {
     }
 };
 
-// One pack in the making. Its pieces are known here only until it is safely stored: a pack that
-// could not be written must leave no trace in an index.
+// One pack in the making, or on its way into the repository. Its pieces are known here only until
+// it is safely stored: a pack that could not be written must leave no trace in an index.
 struct OpenPack {
     struct Held {
         uint32_t length = 0;
         PackWriter::Place place;
     };
-    OpenPack(const Keyring& keys, PackKind kind, uint32_t number_)
-        : writer(keys, kind, kPackTarget), number(number_) {}
-    PackWriter writer;
+    OpenPack(const Keyring& keys, PackKind kind, uint32_t number_, TaskPool& pool)
+        : writer(std::in_place, keys, kind, kPackTarget, &pool), number(number_) {}
+
+    std::optional<ChunkIndex::Place> find(const ChunkId& id, uint32_t length) const {
+        const auto held = pieces.find(id);
+        if (held == pieces.end() || held->second.length != length) return std::nullopt;
+        return ChunkIndex::Place{number, held->second.place.frame, held->second.place.frame_offset};
+    }
+
+    std::optional<PackWriter> writer;  // until it is handed to be stored
     uint32_t number;
     std::unordered_map<ChunkId, Held, HashId> pieces;
 };
@@ -73,8 +81,12 @@ SnapshotHeader headerOf(const SnapshotDraft& d) {
 }  // namespace
 
 struct Writer::Impl {
-    Impl(Store::Impl& s, Lease l)
-        : store(s), lease(std::move(l)), chunk_mac(s.keys.chunkMac()), node_mac(s.keys.nodeMac()) {}
+    Impl(Store::Impl& s, Lease l, bool read_back)
+        : store(s),
+          lease(std::move(l)),
+          chunk_mac(s.keys.chunkMac()),
+          node_mac(s.keys.nodeMac()),
+          storer(*s.repository, s.keys, read_back) {}
 
     Store::Impl& store;
     Lease lease;
@@ -84,12 +96,16 @@ struct Writer::Impl {
     std::unique_ptr<ChunkIndex> index;
     std::unique_ptr<OpenPack> open_content;
     std::unique_ptr<OpenPack> open_tree;
-    std::set<uint32_t> referenced;           // packs the snapshot needs
-    std::map<uint32_t, bool> usable;         // by pack number, as stillStored() found
-    std::optional<std::set<PackId>> stored;  // sound packs, listed once
+    std::vector<std::unique_ptr<OpenPack>> storing;  // handed over, not known to be stored
+    std::map<PackId, Proof> proved_early;            // by the storer, while others were filled
+    std::set<uint32_t> referenced;                   // packs the snapshot needs
+    std::map<uint32_t, bool> usable;                 // by pack number, as stillStored() found
+    std::optional<std::set<PackId>> stored;          // sound packs, listed once
     std::optional<Snapshot> published;
     bool finished = false;
     bool failed = false;  // a pack could not be written: places handed out mean nothing
+    TaskPool pool{TaskPool::usualThreads()};
+    PackStorer storer;  // uses the pool while it ends
 
     Result<> loadIndex() {
         if (index) return {};
@@ -99,14 +115,17 @@ struct Writer::Impl {
     }
     Result<ChunkIndex::Place> put(std::unique_ptr<OpenPack>& pack, PackKind kind, const ChunkId& id,
                                   std::string_view bytes, bool look_up, bool& is_new);
+    std::optional<ChunkIndex::Place> findUnstored(const std::unique_ptr<OpenPack>& open,
+                                                  const ChunkId& id, uint32_t length) const;
     Result<> finishPack(std::unique_ptr<OpenPack>& pack);
-    Result<> checkSpace(uint64_t size);
+    Result<> settle(std::vector<StoredPack> packs);
+    void settleOne(StoredPack ended);
     Result<bool> usablePack(uint32_t number);
     Result<> listStored();
     Result<TreeRoot> storeTree(std::vector<Entry> entries, bool share_nodes);
     Result<> noteReferences(const std::vector<Entry>& entries);
     Result<> checkStanding();
-    Result<> readBack(const PackContents& contents, Proof& proof);
+    Result<> proveOne(const PackContents& contents, Proof& proof);
 };
 
 Result<ChunkIndex::Place> Writer::Impl::put(std::unique_ptr<OpenPack>& pack, PackKind kind,
@@ -116,12 +135,7 @@ Result<ChunkIndex::Place> Writer::Impl::put(std::unique_ptr<OpenPack>& pack, Pac
         return fail(Code::internal, Source::us, "this writer failed before; start a new one");
     const auto length = static_cast<uint32_t>(bytes.size());
     is_new = false;
-    if (pack) {
-        const auto held = pack->pieces.find(id);
-        if (held != pack->pieces.end() && held->second.length == length)
-            return ChunkIndex::Place{pack->number, held->second.place.frame,
-                                     held->second.place.frame_offset};
-    }
+    if (const auto unstored = findUnstored(pack, id, length)) return *unstored;
     REGROW_CHECK(loadIndex());
     const auto known = look_up ? index->find(id, length) : std::nullopt;
     if (known) {
@@ -129,42 +143,56 @@ Result<ChunkIndex::Place> Writer::Impl::put(std::unique_ptr<OpenPack>& pack, Pac
         return *known;
     }
     is_new = true;
-    if (!pack) pack = std::make_unique<OpenPack>(store.keys, kind, store.packs.reserve());
-    const PackWriter::Place place = pack->writer.add(id, bytes);
+    if (!pack) pack = std::make_unique<OpenPack>(store.keys, kind, store.packs.reserve(), pool);
+    const PackWriter::Place place = pack->writer->add(id, bytes);
     pack->pieces.emplace(id, OpenPack::Held{length, place});
     const ChunkIndex::Place result{pack->number, place.frame, place.frame_offset};
-    if (pack->writer.full()) REGROW_CHECK(finishPack(pack));
+    if (pack->writer->full()) REGROW_CHECK(finishPack(pack));
     return result;
 }
 
-Result<> Writer::Impl::checkSpace(uint64_t size) {
-    REGROW_TRY(const auto space, store.repository->space());
-    if (!space || space->free_bytes >= size + kSpaceMargin) return {};
-    return fail(
-        Code::no_space, Source::repository,
-        fmt::format("{} has {} free, and the next pack takes {}; free some space there, or prune "
-                    "old snapshots",
-                    store.repository->where(), humanSize(space->free_bytes), humanSize(size)));
+std::optional<ChunkIndex::Place> Writer::Impl::findUnstored(const std::unique_ptr<OpenPack>& open,
+                                                            const ChunkId& id,
+                                                            uint32_t length) const {
+    if (open)
+        if (const auto place = open->find(id, length)) return place;
+    for (const auto& pack : storing)
+        if (const auto place = pack->find(id, length)) return place;
+    return std::nullopt;
 }
 
+// Hands the pack over; the one before it is stored then.
 Result<> Writer::Impl::finishPack(std::unique_ptr<OpenPack>& pack) {
     if (!pack) return {};
-    const std::unique_ptr<OpenPack> closing = std::move(pack);
-    failed = true;  // until it is stored
-    PackWriter::Finished done = closing->writer.finish();
     REGROW_CHECK(lease.renewIfDue());
-    REGROW_CHECK(checkSpace(done.bytes.size()));
-    REGROW_CHECK(store.repository->create(packObjectName(done.contents.info.id), done.bytes));
-    store.packs.assign(closing->number, done.contents.info);
-    for (const PackedFrame& f : done.contents.frames) store.packs.addFrame(closing->number, f.span);
-    for (const auto& [id, held] : closing->pieces)
-        index->add(id, held.length, {closing->number, held.place.frame, held.place.frame_offset});
-    usable[closing->number] = true;
-    stats.stored_bytes += done.bytes.size();
-    ++stats.packs;
-    index->addUnproven(std::move(done.contents));
-    failed = false;
+    storer.store(pack->number, *std::exchange(pack->writer, std::nullopt));
+    storing.push_back(std::move(pack));
+    return settle(storer.ended(false));
+}
+
+Result<> Writer::Impl::settle(std::vector<StoredPack> packs) {
+    for (StoredPack& ended : packs) {
+        if (!ended.stored) {
+            failed = true;
+            return std::move(ended.stored);
+        }
+        settleOne(std::move(ended));
+    }
     return {};
+}
+
+void Writer::Impl::settleOne(StoredPack ended) {
+    const auto pack = std::move(storing.front());  // they end in order
+    storing.erase(storing.begin());
+    store.packs.assign(pack->number, ended.contents.info);
+    for (const PackedFrame& f : ended.contents.frames) store.packs.addFrame(pack->number, f.span);
+    for (const auto& [id, held] : pack->pieces)
+        index->add(id, held.length, {pack->number, held.place.frame, held.place.frame_offset});
+    usable[pack->number] = true;
+    stats.stored_bytes += ended.contents.size;
+    ++stats.packs;
+    if (ended.proof) proved_early.emplace(ended.contents.info.id, *ended.proof);
+    index->addUnproven(std::move(ended.contents));
 }
 
 Result<> Writer::Impl::listStored() {
@@ -218,7 +246,10 @@ Result<TreeRoot> Writer::Impl::storeTree(std::vector<Entry> entries, bool share_
                        place.frame_offset};
     };
     return writeTree(std::move(entries), store.packs, store.keys.splitSeed(), put_node,
-                     [&] { return finishPack(open_tree); });
+                     [&]() -> Result<> {
+                         REGROW_CHECK(finishPack(open_tree));
+                         return settle(storer.ended(true));
+                     });
 }
 
 // Looked at before and after publishing: a prune that took this writer for dead may have condemned
@@ -243,25 +274,13 @@ Result<> Writer::Impl::checkStanding() {
     return {};
 }
 
-Result<> Writer::Impl::readBack(const PackContents& contents, Proof& proof) {
-    const std::string name = packObjectName(contents.info.id);
-    REGROW_TRY(const std::string bytes, store.repository->getAll(name, kMaxPackSize));
-    const auto corrupt = [&](std::string_view why) {
-        return fail(Code::corrupt, Source::repository, name + ": " + std::string(why));
-    };
-    if (sha256(bytes) != contents.info.id)
-        return corrupt("its bytes are not those that were written");
-    REGROW_TRY(FrameOpener opener, FrameOpener::make(store.keys, contents.info));
-    std::string plain;
-    for (const PackedFrame& f : contents.frames) {
-        if (f.span.offset + f.span.stored > bytes.size() ||
-            !opener.open(f.span, std::string_view(bytes).substr(f.span.offset, f.span.stored),
-                         plain))
-            return corrupt("frame " + std::to_string(f.span.number) + " cannot be opened");
-    }
-    ++proof.packs;
-    proof.frames += contents.frames.size();
-    proof.bytes += bytes.size();
+Result<> Writer::Impl::proveOne(const PackContents& contents, Proof& proof) {
+    const auto early = proved_early.find(contents.info.id);
+    if (early == proved_early.end())
+        return readBack(*store.repository, store.keys, contents, proof);
+    proof.packs += early->second.packs;
+    proof.frames += early->second.frames;
+    proof.bytes += early->second.bytes;
     return {};
 }
 
@@ -271,12 +290,12 @@ const WriterStats& Writer::stats() const {
     return impl_->stats;
 }
 
-Result<std::unique_ptr<Writer>> Store::writer() {
+Result<std::unique_ptr<Writer>> Store::writer(bool read_back) {
     if (auto* local = dynamic_cast<LocalRepository*>(impl_->repository.get()))
         local->sweepTemporaries();
     REGROW_TRY(Lease lease, Lease::acquire(*impl_->repository, impl_->keys));
     return std::unique_ptr<Writer>(
-        new Writer(std::make_unique<Writer::Impl>(*impl_, std::move(lease))));
+        new Writer(std::make_unique<Writer::Impl>(*impl_, std::move(lease), read_back)));
 }
 
 Result<Piece> Writer::add(uint64_t file_offset, std::string_view bytes) {
@@ -312,10 +331,12 @@ Result<Published> Writer::publish(SnapshotDraft draft, std::vector<Entry> entrie
     SnapshotHeader header = headerOf(draft);
     count(entries, header);
     REGROW_CHECK(w.finishPack(w.open_content));
+    REGROW_CHECK(w.settle(w.storer.ended(true)));
     REGROW_CHECK(w.noteReferences(entries));
     REGROW_TRY(const TreeRoot root,
                w.storeTree(std::move(entries), draft.type == SnapshotType::incremental));
     REGROW_CHECK(w.finishPack(w.open_tree));
+    REGROW_CHECK(w.settle(w.storer.ended(true)));
     header.tree_id = w.node_mac.of(root.identity);
     if (draft.skip_unchanged && draft.parent && draft.parent->header.tree_id == header.tree_id)
         return Published{*draft.parent, true};
@@ -343,7 +364,7 @@ Result<Proof> Writer::prove() {
     REGROW_CHECK(w.loadIndex());
     for (const auto& [id, contents] : w.index->unproven()) {
         if (!w.referenced.contains(w.store.packs.numberOf(contents.info))) continue;
-        auto read = w.readBack(contents, proof);
+        auto read = w.proveOne(contents, proof);
         if (read) {
             proved.push_back(id);
             continue;

@@ -194,7 +194,7 @@ TEST_CASE("what cannot be read back is not proven, and is stored again") {
     const StoreFixture f;
     const auto files = StoreFixture::sample();
     const auto store = f.open();
-    const auto writer = store->writer().value();
+    const auto writer = store->writer(false).value();  // nothing is read back before it is damaged
     auto entries = StoreFixture::addAll(*store, *writer, files).value();
     const auto published = writer->publish(StoreFixture::draft(), std::move(entries)).value();
     std::string largest;
@@ -209,6 +209,26 @@ TEST_CASE("what cannot be read back is not proven, and is stored again") {
     const Snapshot again = f.take(files);
     CHECK(f.open()->snapshots().latest("wiki/wiki-1").value()->proven);
     CHECK(StoreFixture::readBack(*f.open(), again).value() == files);
+}
+
+TEST_CASE("a pack that is damaged on its way into the repository is not proven") {
+    struct Flipping : test::MemoryRepository {
+        using MemoryRepository::MemoryRepository;
+        Result<bool> create(std::string_view name, std::string_view bytes) override {
+            std::string damaged(bytes);
+            if (name.starts_with("packs/")) damaged[damaged.size() / 2] ^= 1;
+            return MemoryRepository::create(name, damaged);
+        }
+    };
+    const StoreFixture f;
+    const auto store = Store::open(std::make_unique<Flipping>(f.objects), f.key).value();
+    const auto writer = store->writer().value();
+    auto entries = StoreFixture::addAll(*store, *writer, StoreFixture::sample()).value();
+    REQUIRE(writer->publish(StoreFixture::draft(), std::move(entries)));
+    const auto proof = writer->prove();
+    REQUIRE_FALSE(proof);
+    CHECK(proof.error().code == Code::corrupt);
+    CHECK_FALSE(names(f, "bad").empty());
 }
 
 TEST_CASE("pieces of a parent may be used again only while their packs are sound") {

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -9,7 +10,8 @@
 
 namespace regrow::test {
 
-// Passes everything on to another repository, but for what `fault` says. One thread.
+// Passes everything on to another repository, but for what `fault` says, which is asked by one
+// thread at a time.
 class FaultyRepository : public backup::Repository {
   public:
     enum class Call { create, get, stat, list, remove };
@@ -54,9 +56,11 @@ class FaultyRepository : public backup::Repository {
 
   private:
     std::optional<Error> next(Call call, std::string_view name) {
+        const std::scoped_lock lock(mutex_);
         return fault_ ? fault_(call, name, ++calls_) : std::nullopt;
     }
 
+    std::mutex mutex_;
     std::unique_ptr<backup::Repository> inner_;
     Fault fault_;
     int calls_ = 0;
