@@ -3,6 +3,7 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <fmt/core.h>
+#include <locale.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -13,7 +14,6 @@
 
 #include "backup/tree_dir.h"
 #include "base/file.h"
-#include "conf/utf8.h"
 
 namespace regrow::backup {
 namespace {
@@ -34,15 +34,26 @@ mode_t typeBits(EntryType type) {
     return S_IFREG;
 }
 
-// libarchive takes a name as bytes of the locale, which is "C" here, or as UTF-8; bytes that are
-// neither go out as they are, marked hdrcharset=BINARY.
-template <class Bytes, class Utf8>
-void setName(archive_entry* header, const std::string& name, Bytes&& bytes, Utf8&& utf8) {
-    if (!conf::firstBadByte(name))
-        utf8(header, name.c_str());
-    else
-        bytes(header, name.c_str());
-}
+// libarchive takes names as text of the locale: UTF-8 here, whatever the process has; bytes that
+// are none go out as they are, marked hdrcharset=BINARY. (In the "C" locale it crashes on names
+// that were given to it as UTF-8.)
+class Utf8Locale {
+  public:
+    Utf8Locale() : own_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
+        if (own_) before_ = ::uselocale(own_);
+    }
+    ~Utf8Locale() {
+        if (!own_) return;
+        ::uselocale(before_);
+        ::freelocale(own_);
+    }
+    Utf8Locale(const Utf8Locale&) = delete;
+    Utf8Locale& operator=(const Utf8Locale&) = delete;
+
+  private:
+    locale_t own_;
+    locale_t before_ = nullptr;
+};
 
 // Tells libarchive where data is, when there are holes. Neighbouring pieces are one extent.
 void describeHoles(archive_entry* header, const Entry& entry) {
@@ -153,23 +164,22 @@ class TarStream {
         const std::string name = entry.path.empty() ? "./"
                                  : directory        ? entry.path + "/"
                                                     : entry.path;
-        setName(h, name, archive_entry_set_pathname, archive_entry_set_pathname_utf8);
+        archive_entry_set_pathname(h, name.c_str());
         archive_entry_set_mode(h, typeBits(entry.type) | entry.mode);
         archive_entry_set_uid(h, entry.uid);
         archive_entry_set_gid(h, entry.gid);
-        if (!entry.user.empty()) archive_entry_set_uname_utf8(h, entry.user.c_str());
-        if (!entry.group.empty()) archive_entry_set_gname_utf8(h, entry.group.c_str());
+        if (!entry.user.empty()) archive_entry_set_uname(h, entry.user.c_str());
+        if (!entry.group.empty()) archive_entry_set_gname(h, entry.group.c_str());
         const auto [seconds, nanoseconds] = paxTime(entry.mtime);
         archive_entry_set_mtime(h, seconds, nanoseconds);
-        if (entry.type == EntryType::symlink)
-            setName(h, entry.target, archive_entry_set_symlink, archive_entry_set_symlink_utf8);
+        if (entry.type == EntryType::symlink) archive_entry_set_symlink(h, entry.target.c_str());
         if (entry.type == EntryType::block_device || entry.type == EntryType::char_device)
             archive_entry_set_rdev(h, entry.device);
         for (const auto& [key, value] : entry.xattrs)
             archive_entry_xattr_add_entry(h, key.c_str(), value.data(), value.size());
         archive_entry_set_size(h, 0);
         if (first_name) {
-            setName(h, *first_name, archive_entry_set_hardlink, archive_entry_set_hardlink_utf8);
+            archive_entry_set_hardlink(h, first_name->c_str());
         } else if (entry.type == EntryType::regular) {
             archive_entry_set_size(h, static_cast<int64_t>(entry.size));
             describeHoles(h, entry);
@@ -230,6 +240,7 @@ class TarStream {
     Store& store_;
     int fd_;
     const OnProgress& progress_;
+    Utf8Locale locale_;
     Archive archive_{archive_write_new(), archive_write_free};
     Header header_{archive_entry_new(), archive_entry_free};
     std::optional<Error> write_error_;

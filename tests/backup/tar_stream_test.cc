@@ -40,6 +40,7 @@ int extract(const std::string& archive, const std::string& to) {
 TEST_CASE("a tar stream comes back exact through GNU tar") {
     test::TreeFixture f;
     test::makeAwkwardTree(f.live(), ::geteuid() == 0);
+    test::put(f.live() + "/quote'\"\n\tünïcode", "odd");
     f.mustCapture();
     const auto streamed = stream(f, f.out("tar"));
     REQUIRE(streamed);
