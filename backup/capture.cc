@@ -18,6 +18,7 @@
 #include "backup/capture_rules.h"
 #include "backup/content_reader.h"
 #include "backup/lineage.h"
+#include "backup/read_ahead.h"
 #include "backup/sqlite_capture.h"
 #include "backup/tree_dir.h"
 #include "backup/walk.h"
@@ -240,9 +241,12 @@ class Capture {
             store_.chunker(),
             [&](uint64_t offset, std::string_view bytes) { return writer_->add(offset, bytes); },
             [&](uint64_t bytes) { tell("read", done_bytes_ += bytes, done_files_); });
+        REGROW_TRY(TreeDir ahead_root, root_->again());
+        ReadAhead ahead(std::move(ahead_root), std::move(to_read_));
         std::vector<Entry> kept;
         kept.reserve(tree_.entries.size());
         for (Entry& entry : tree_.entries) {
+            if (entry.type == EntryType::regular) ahead.reached(entry.path);
             REGROW_TRY(const bool keep, complete(entry, reader));
             if (keep) kept.push_back(std::move(entry));
         }
@@ -253,8 +257,16 @@ class Capture {
     void countWork() {
         for (const Entry& entry : tree_.entries)
             if (entry.type == EntryType::regular && !unchanged(entry) &&
-                !besideDatabase(entry.path))
+                !besideDatabase(entry.path)) {
                 total_bytes_ += entry.size, ++total_files_;
+                if (mayReadAhead(entry)) to_read_.push_back({entry.path, entry.size});
+            }
+    }
+
+    // Closing any descriptor of a file gives up this process's locks on it, whoever took them: what
+    // SQLite may have locked meanwhile is left alone, under whatever name.
+    static bool mayReadAhead(const Entry& entry) {
+        return !entry.link_group && sqliteOwner(entry.path).empty();
     }
 
     bool besideDatabase(const std::string& path) const {
@@ -513,6 +525,7 @@ class Capture {
     uint64_t total_bytes_ = 0;
     uint64_t done_files_ = 0;
     uint64_t total_files_ = 0;
+    std::vector<ReadAhead::File> to_read_;
 };
 
 }  // namespace
