@@ -95,8 +95,7 @@ class TarStream {
 
     Result<Streamed> run(const std::vector<Entry>& entries) {
         auto written = writeEntries(entries);
-        if (!written)
-            archive_write_fail(archive_.get());  // or freeing it would write an end marker
+        if (!written) giveUp();
         return written;
     }
 
@@ -121,8 +120,17 @@ class TarStream {
         return {};
     }
 
+    // What libarchive still holds back, and the end marker that its closing writes, go nowhere:
+    // whoever reads must not take the stream for a whole one. (archive_write_fail() would leave
+    // its buffers unfreed, up to libarchive 3.6 at least.)
+    void giveUp() {
+        given_up_ = true;
+        archive_write_close(archive_.get());
+    }
+
     static la_ssize_t onBytes(archive*, void* self, const void* bytes, size_t size) {
         auto& stream = *static_cast<TarStream*>(self);
+        if (stream.given_up_) return static_cast<la_ssize_t>(size);
         auto written =
             writeAll(stream.fd_, {static_cast<const char*>(bytes), size}, "the tar stream");
         if (written) return static_cast<la_ssize_t>(size);
@@ -244,6 +252,7 @@ class TarStream {
     Archive archive_{archive_write_new(), archive_write_free};
     Header header_{archive_entry_new(), archive_entry_free};
     std::optional<Error> write_error_;
+    bool given_up_ = false;
     std::unordered_map<uint64_t, std::string> first_names_;  // by link group
     Streamed done_;
     uint64_t written_ = 0, total_ = 0, total_files_ = 0;

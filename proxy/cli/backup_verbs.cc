@@ -130,8 +130,9 @@ void addRestore(CLI::App& app, int& exit_code, const OnlineVerb& online) {
     hidden(verb->add_flag("--pin", a->pin));
     verb->callback([&exit_code, a, o, online] {
         o->verb = "restore", o->json = a->json;
-        o->alone = [a, o](const std::string& repo, const std::string& key_file) {
-            a->repo = repo, a->key_file = key_file, a->name = o->backend;
+        o->alone = [a, &backend = o->backend](const std::string& repo,
+                                              const std::string& key_file) {
+            a->repo = repo, a->key_file = key_file, a->name = backend;
             return restoreChosen(*a);
         };
         if (a->restore.target.empty()) {
