@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 from http.client import HTTPConnection
 from pathlib import Path
@@ -71,7 +72,7 @@ class Storm(harness.TestCase):
         wait_for(lambda: harness.request(self.admin, "GET", "/readyz").status == 200, "the proxy to serve")
 
     def storm(self, clients, each):
-        statuses = []
+        statuses, began = [], time.monotonic()
 
         def ask():
             for _ in range(each):
@@ -84,8 +85,14 @@ class Storm(harness.TestCase):
             t.start()
         for t in threads:
             t.join()
+        self.took = time.monotonic() - began
         self.assertEqual(len(statuses), clients * each)
         return statuses
+
+    def assertWithinBudget(self, asked, statuses, credit=0):
+        """A fifth more, what the budget begins with, and its floor of three a second: that fills while clients pause, and on a busy
+        machine they do. (That it is no bonus beside steady requests is a unit test.)"""
+        self.assertLess(asked, 1.2 * len(statuses) + 4 + credit + 3 * self.took)
 
     def failing(self, answer, count=3):
         servers = [Failing(answer) for _ in range(count)]
@@ -102,7 +109,7 @@ class Storm(harness.TestCase):
                 self.assertEqual(set(statuses), {status})
                 asked = sum(s.asked for s in servers)
                 self.assertGreater(asked, len(statuses), "nothing was retried")
-                self.assertLess(asked, 1.2 * len(statuses) + 4)  # what the budget begins with
+                self.assertWithinBudget(asked, statuses)
                 self.assertEqual(harness.request(self.admin, "GET", "/stats").json()["pools"]["app"]["retries"], asked - len(statuses))
 
     def test_servers_that_answer_503(self):
@@ -126,16 +133,16 @@ class Storm(harness.TestCase):
                 asked, statuses = self.lone(clients, observe="off")
                 self.assertEqual(set(statuses), {502})
                 self.assertGreater(asked, len(statuses), "nothing was retried")
-                self.assertLess(asked, 1.2 * len(statuses) + 5)  # what the budget begins with, and its credit
+                self.assertWithinBudget(asked, statuses, credit=1)
 
     def test_the_only_server_fails_and_is_taken_out_by_health_now_and_then(self):
         asked, statuses = self.lone(CLIENTS)
         self.assertLessEqual(set(statuses), {502, 503})
-        self.assertLess(asked, 1.2 * len(statuses) + 5)
+        self.assertWithinBudget(asked, statuses, credit=1)
 
     def test_no_budget_is_no_retry(self):
         asked, statuses = self.lone(CLIENTS, observe="off", retry={"budget": "0%"})
-        self.assertLess(asked, len(statuses) + 20)  # three a second, for quiet pools
+        self.assertLess(asked, len(statuses) + 5 + 3 * self.took)  # three a second, for quiet pools
 
     def test_servers_that_refuse(self):
         """What was never sent goes to every other server at once, and health soon ends that."""

@@ -152,4 +152,12 @@ TEST_CASE("the retry budget is a share of the requests, and a few a second for q
     CHECK(spend() == 20);
     now += std::chrono::hours(1);
     CHECK(spend() == 3);  // quiet hours do not save up for a storm
+    int spent = 0;
+    for (int i = 0; i < 1000; ++i) {  // ten steady seconds: the floor adds nothing to their share
+        now += std::chrono::milliseconds(10);
+        budget.request();
+        spent += spend();
+    }
+    CHECK(spent >= 199);
+    CHECK(spent <= 201);
 }
