@@ -37,7 +37,7 @@ uint64_t processAllocations() {
 }  // namespace regrow::test
 
 // The sanitizers bring operators of their own, which must stay whole: there nothing is counted.
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#ifndef REGROW_SANITIZED
 
 void* operator new(std::size_t size) {
     return allocate(size);

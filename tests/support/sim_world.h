@@ -357,7 +357,7 @@ class SimWorld {
         if (!old.host_alive || fault(20)) return answer(c, RestartInPlaceResult{failed, "no"});
         if (!old.intact) return answer(c, RestartInPlaceResult{touched, "files vanished"});
         old.process = true;
-        if (!fault(30)) after(between(1s, 6s), [this, &old] { old.answering = old.process; }, true);
+        if (!fault(30)) after(between(1s, 6s), [&old] { old.answering = old.process; }, true);
         answer(c, RestartInPlaceResult{started, ""});
     }
     void persistEpoch(const Command& c) {
